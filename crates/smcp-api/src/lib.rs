@@ -1,0 +1,1 @@
+//! Wire types and operations of the management API, and its OpenAPI document.

@@ -1,0 +1,1 @@
+//! Use cases, planner and all port traits of SMCP.

@@ -1,0 +1,1 @@
+//! The axum router: MCP endpoint and management API; no sockets.

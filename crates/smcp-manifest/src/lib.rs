@@ -1,0 +1,1 @@
+//! smcp.toml: parse, validate, lock, digest.

@@ -1,0 +1,1 @@
+//! JSON-RPC envelope, MCP revisions and SSE framing, pure.

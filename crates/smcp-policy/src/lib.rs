@@ -1,0 +1,1 @@
+//! Roles and Cedar policies: may this caller do this.

@@ -1,0 +1,1 @@
+//! Queries and migrations in the SQLite dialect over a two-call port.

@@ -1,0 +1,1 @@
+//! In-memory adapters, fake clock and simulated isolates, for tests.

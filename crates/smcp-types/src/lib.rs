@@ -1,0 +1,16 @@
+//! Ids, names, secrets, limits, time and the domain error of SMCP: the words every other crate speaks.
+
+mod digest;
+mod error;
+mod id;
+pub mod limits;
+mod name;
+mod secret;
+mod time;
+
+pub use digest::{Digest, ParseDigestError};
+pub use error::{Error, Refusal, Result};
+pub use id::{KeyId, ParseIdError, RequestId, RingKeyId, ServerId, SessionId, TenantId};
+pub use name::{ParseSlugError, Slug};
+pub use secret::Secret;
+pub use time::UnixMillis;

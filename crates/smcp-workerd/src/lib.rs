@@ -1,0 +1,1 @@
+//! Runs hosted code: workerd processes, their sockets and logs.

@@ -1,0 +1,2 @@
+//! The `smcp` binary.
+fn main() {}

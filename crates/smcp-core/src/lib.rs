@@ -1,1 +1,4 @@
-//! Use cases, planner and all port traits of SMCP.
+//! Use cases, planner and all port traits of SMCP: what the platform does, free of sockets, files and clocks.
+
+pub mod authority;
+pub mod ports;

@@ -1,0 +1,18 @@
+//! What the use cases need from the world: small traits, one real and one in-memory adapter each.
+
+mod isolates;
+mod records;
+mod stores;
+mod world;
+
+pub use isolates::{
+    HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Trial, TrialRefused, VersionRef,
+};
+pub use records::{
+    KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord, SessionRecord,
+    TenantRecord, VersionRecord,
+};
+pub use stores::{
+    Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore, VersionStore,
+};
+pub use world::{Clock, Entropy, LogSink, Tasks};

@@ -1,0 +1,138 @@
+//! The port to hosted code: send it a request, try a bundle, know how it is.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use smcp_manifest::Bundle;
+use smcp_types::{Digest, Error, RequestId, Result, ServerId, TenantId, UnixMillis};
+
+use super::LogLine;
+use crate::authority::{Deploy, Permit, UseServer};
+
+/// One version of one server of one tenant: what a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionRef {
+    /// The owner.
+    pub tenant: TenantId,
+    /// The server.
+    pub server: ServerId,
+    /// The content of the version.
+    pub digest: Digest,
+}
+
+/// A body as it arrives from hosted code: chunks, or the error that cut it off.
+pub type HostedBody = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// A request as hosted code will see it: already validated, stripped of credentials, with inner session ids.
+#[derive(Debug, Clone)]
+pub struct HostedRequest {
+    /// GET, POST or DELETE.
+    pub method: http::Method,
+    /// The absolute URL hosted code reads in `request.url`.
+    pub url: http::Uri,
+    /// Only headers from the platform's allowlist.
+    pub headers: http::HeaderMap,
+    /// The raw body the client sent, at most 1 MiB.
+    pub body: Bytes,
+    /// A label for logs; never trusted coming back.
+    pub request_id: RequestId,
+    /// Longest wait for the response head, waking included.
+    pub head_timeout: Duration,
+}
+
+/// A response as hosted code gave it: nothing in it is trusted yet.
+pub struct HostedResponse {
+    /// The status.
+    pub status: http::StatusCode,
+    /// All headers.
+    pub headers: http::HeaderMap,
+    /// The body. Dropping it closes the upstream request.
+    pub body: HostedBody,
+}
+
+/// How a version is at the moment, as people and readiness checks see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostedState {
+    /// No process; the next call starts one.
+    Asleep,
+    /// A process is starting.
+    Starting,
+    /// A process answers.
+    Ready {
+        /// When it became ready.
+        since: UnixMillis,
+    },
+    /// It is being stopped: in-flight calls finish.
+    Stopping,
+    /// It crashed or did not start; the platform tries again at the given time, or when a call comes after it.
+    Failing {
+        /// Why, in words for the publisher.
+        reason: String,
+        /// Failures in a row.
+        attempts: u32,
+        /// Not before this time.
+        retry_at: UnixMillis,
+    },
+}
+
+/// A version that was refused before it was ever stored.
+#[derive(Clone, Debug)]
+pub struct TrialRefused {
+    /// Why.
+    pub error: Error,
+    /// What the hosted code printed meanwhile, oldest first.
+    pub logs: Vec<LogLine>,
+}
+
+/// Runs hosted code. One process per version, woken by the first call (DESIGN 1, 2).
+#[async_trait]
+pub trait Isolates: Send + Sync + 'static {
+    /// Sends one request, waking the version if it is asleep. Returns when the response head is there; the body streams.
+    /// Refuses a permit that is for another server.
+    ///
+    /// # Errors
+    /// `Hosted` when it does not start or breaks, `TimedOut` when the head does not come in time, `Unavailable` while
+    /// the platform stops or the version backs off after failures.
+    async fn call(
+        &self,
+        permit: &Permit<UseServer>,
+        version: &VersionRef,
+        request: HostedRequest,
+    ) -> Result<HostedResponse>;
+
+    /// Starts the bundle once, without egress, secrets or storage, to see what it is. Also prepares what a later start
+    /// needs, so that the first call after activation does not pay for it.
+    ///
+    /// # Errors
+    /// The reason it did not start, with its own output.
+    async fn trial(
+        &self,
+        permit: &Permit<Deploy>,
+        version: &VersionRef,
+        bundle: Arc<Bundle>,
+    ) -> std::result::Result<Box<dyn Trial>, TrialRefused>;
+
+    /// Lets a version's process finish what it has and stops it: another version is active now, or the server is gone.
+    async fn retire(&self, version: &VersionRef);
+
+    /// How the version is.
+    fn state(&self, version: &VersionRef) -> HostedState;
+
+    /// Whether hosted code can run at all on this node; the reason when it cannot.
+    fn health(&self) -> Result<()>;
+}
+
+/// A started trial of a bundle. The process ends when this is dropped.
+#[async_trait]
+pub trait Trial: Send + Sync {
+    /// Sends one request to the trial process.
+    ///
+    /// # Errors
+    /// As `Isolates::call`.
+    async fn call(&self, request: HostedRequest) -> Result<HostedResponse>;
+
+    /// What it has printed so far.
+    fn logs(&self) -> Vec<LogLine>;
+}

@@ -1,0 +1,192 @@
+//! What the stores keep: plain records, exactly the columns.
+
+use serde::{Deserialize, Serialize};
+use smcp_types::{Digest, KeyId, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRecord {
+    /// Opaque, immutable.
+    pub id: TenantId,
+    /// Chosen at creation, never reused.
+    pub slug: Slug,
+    /// When it was created.
+    pub created_at: UnixMillis,
+}
+
+/// A server to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewServer {
+    /// The owner.
+    pub tenant: TenantId,
+    /// The new id.
+    pub id: ServerId,
+    /// Unique within the tenant, never reused.
+    pub slug: Slug,
+    /// When it is created.
+    pub created_at: UnixMillis,
+}
+
+/// A hosted server, as the store has it. Authorisation takes this and no bare id: only a store makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerRecord {
+    /// The owner.
+    pub tenant: TenantId,
+    /// Opaque, immutable.
+    pub id: ServerId,
+    /// The name in its path.
+    pub slug: Slug,
+    /// The version calls go to, if one was ever activated.
+    pub active: Option<Digest>,
+    /// Counts changes of this record; an update names the one it saw.
+    pub revision: i64,
+    /// When it was created.
+    pub created_at: UnixMillis,
+}
+
+/// An immutable version of a server: checked once, then stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionRecord {
+    /// The owner.
+    pub tenant: TenantId,
+    /// The server.
+    pub server: ServerId,
+    /// The content: manifest and modules.
+    pub digest: Digest,
+    /// The locked manifest, canonical JSON.
+    pub manifest: String,
+    /// What the version showed at its trial (`smcp_mcp::Definitions`), JSON.
+    pub definitions: String,
+    /// Who deployed it: the key's or user's id.
+    pub created_by: String,
+    /// When it was stored.
+    pub created_at: UnixMillis,
+}
+
+/// Whether an API key works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStatus {
+    /// It does.
+    Active,
+    /// It does not, for good.
+    Revoked,
+}
+
+/// An API key's record. The key itself is shown once and never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The tenant it belongs to.
+    pub tenant: TenantId,
+    /// The key's lineage: stays the same over rotation.
+    pub id: KeyId,
+    /// A name for people.
+    pub label: String,
+    /// The role it carries (`smcp_policy::Role`).
+    pub role: String,
+    /// Servers it is limited to; empty means every server of the tenant.
+    pub servers: Vec<ServerId>,
+    /// The pepper under which `mac` was made.
+    pub pepper: RingKeyId,
+    /// HMAC-SHA-256 of the whole key under the pepper.
+    pub mac: [u8; 32],
+    /// The key before the last rotation, working until `previous_until`.
+    pub previous: Option<(RingKeyId, [u8; 32])>,
+    /// When the previous key stops working.
+    pub previous_until: Option<UnixMillis>,
+    /// Works or not.
+    pub status: KeyStatus,
+    /// Stops working at this time.
+    pub expires_at: Option<UnixMillis>,
+    /// When it was created.
+    pub created_at: UnixMillis,
+    /// When it last verified, to the minute.
+    pub last_used_at: Option<UnixMillis>,
+}
+
+/// What changes about a session; the sealed id carries what does not (DESIGN 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The owner of the server.
+    pub tenant: TenantId,
+    /// The server.
+    pub server: ServerId,
+    /// The session.
+    pub id: SessionId,
+    /// The version that began it.
+    pub version: Digest,
+    /// The hosted server's own session id; never leaves the platform.
+    pub inner: String,
+    /// The client's `initialize` request, as it came.
+    pub initialize: String,
+    /// When it was begun.
+    pub created_at: UnixMillis,
+    /// When it ends if nothing happens.
+    pub idle_expires_at: UnixMillis,
+}
+
+/// What a ring key is for. One record type serves sealing, signing and encryption (DESIGN 19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingPurpose {
+    /// Sealing `Mcp-Session-Id`.
+    SessionSeal,
+    /// Hashing API keys.
+    ApiKeyPepper,
+}
+
+/// Where a ring key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingState {
+    /// Used for new values and for old ones.
+    Active,
+    /// Used for old values only.
+    Retiring,
+    /// Not used.
+    Retired,
+}
+
+/// A key of the ring: 32 random bytes, wrapped under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingKey {
+    /// Stands in every ciphertext made with it.
+    pub id: RingKeyId,
+    /// What it is for.
+    pub purpose: RingPurpose,
+    /// Where it is in its life.
+    pub state: RingState,
+    /// Not used before this time.
+    pub not_before: UnixMillis,
+    /// Not used after this time, if there is an end.
+    pub not_after: Option<UnixMillis>,
+    /// The key, wrapped.
+    pub wrapped: Vec<u8>,
+}
+
+/// How loud a line of a hosted server's log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// `console.debug`.
+    Debug,
+    /// `console.log`, `console.info` and plain standard output.
+    Info,
+    /// `console.warn`.
+    Warn,
+    /// `console.error`, exceptions and standard error.
+    Error,
+}
+
+/// One line of a hosted server's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When the platform read it.
+    pub at: UnixMillis,
+    /// How loud.
+    pub level: LogLevel,
+    /// The call it belongs to, when the wrapper module knew; a label, forgeable by hosted code.
+    pub request_id: Option<RequestId>,
+    /// The text, at most 8 KiB.
+    pub message: String,
+}

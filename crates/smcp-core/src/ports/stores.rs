@@ -1,0 +1,143 @@
+//! Ports to storage. Tenant id first everywhere; every multi-row change is one call, so that it is one transaction.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use smcp_types::{Digest, Error, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+
+use super::{
+    KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
+    VersionRef,
+};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// A unique name or id is taken, now or by a tombstone.
+    #[error("taken")]
+    Taken,
+    /// The record has changed since it was read, or is not there.
+    #[error("changed meanwhile")]
+    Stale,
+    /// The store itself failed; for the log.
+    #[error("store: {0}")]
+    Broken(String),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Taken => Self::Conflict(smcp_types::Refusal::new("this name is taken")),
+            StoreError::Stale => {
+                Self::Conflict(smcp_types::Refusal::new("it has changed meanwhile").hint("read it again and retry"))
+            }
+            StoreError::Broken(why) => Self::Internal(why),
+        }
+    }
+}
+
+/// What a store returns.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Tenants.
+#[async_trait]
+pub trait TenantStore: Send + Sync + 'static {
+    /// Adds a tenant; its slug must never have been used.
+    async fn create(&self, tenant: &TenantRecord) -> StoreResult<()>;
+    /// The tenant with this slug.
+    async fn by_slug(&self, slug: &Slug) -> StoreResult<Option<TenantRecord>>;
+    /// The tenant with this id.
+    async fn by_id(&self, id: TenantId) -> StoreResult<Option<TenantRecord>>;
+    /// All tenants, oldest first, after the given one, at most `limit`.
+    async fn list(&self, after: Option<TenantId>, limit: u32) -> StoreResult<Vec<TenantRecord>>;
+}
+
+/// Servers.
+#[async_trait]
+pub trait ServerStore: Send + Sync + 'static {
+    /// Adds a server; its slug must never have been used in this tenant.
+    async fn create(&self, server: &NewServer) -> StoreResult<()>;
+    /// The server with this slug.
+    async fn by_slug(&self, tenant: TenantId, slug: &Slug) -> StoreResult<Option<ServerRecord>>;
+    /// All servers of the tenant, oldest first, after the given one, at most `limit`.
+    async fn list(&self, tenant: TenantId, after: Option<ServerId>, limit: u32) -> StoreResult<Vec<ServerRecord>>;
+    /// Switches calls to a stored version; `revision` is the one the caller read.
+    async fn activate(&self, tenant: TenantId, server: ServerId, version: Digest, revision: i64) -> StoreResult<()>;
+    /// Deletes the server with its versions and sessions; the slug stays taken.
+    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()>;
+}
+
+/// Immutable versions.
+#[async_trait]
+pub trait VersionStore: Send + Sync + 'static {
+    /// Stores a version. Storing the same content again changes nothing.
+    async fn put(&self, version: &VersionRecord) -> StoreResult<()>;
+    /// One version.
+    async fn get(&self, version: &VersionRef) -> StoreResult<Option<VersionRecord>>;
+    /// The versions of a server, newest first, at most `limit`.
+    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionRecord>>;
+}
+
+/// Bytes of bundles, per tenant: no cross-tenant deduplication to probe (DESIGN 16).
+#[async_trait]
+pub trait Blobs: Send + Sync + 'static {
+    /// Stores bytes under a name; durable when this returns. Storing again replaces.
+    async fn put(&self, tenant: TenantId, name: &str, bytes: Bytes) -> StoreResult<()>;
+    /// The bytes, if they are there.
+    async fn get(&self, tenant: TenantId, name: &str) -> StoreResult<Option<Bytes>>;
+    /// Removes them, if they are there.
+    async fn delete(&self, tenant: TenantId, name: &str) -> StoreResult<()>;
+}
+
+/// API keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// Adds a key.
+    async fn create(&self, key: &KeyRecord) -> StoreResult<()>;
+    /// The key whose current or previous MAC this is.
+    async fn by_mac(&self, tenant: TenantId, pepper: RingKeyId, mac: &[u8; 32]) -> StoreResult<Option<KeyRecord>>;
+    /// The key with this id.
+    async fn get(&self, tenant: TenantId, id: KeyId) -> StoreResult<Option<KeyRecord>>;
+    /// The tenant's keys, oldest first.
+    async fn list(&self, tenant: TenantId) -> StoreResult<Vec<KeyRecord>>;
+    /// Replaces a key's record, found by tenant and id, if its current MAC is still `seen_mac`.
+    async fn replace(&self, key: &KeyRecord, seen_mac: &[u8; 32]) -> StoreResult<()>;
+    /// Notes that keys have been used.
+    async fn touch(&self, tenant: TenantId, id: KeyId, at: UnixMillis) -> StoreResult<()>;
+}
+
+/// Legacy sessions.
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// Adds a session.
+    async fn create(&self, session: &SessionRecord) -> StoreResult<()>;
+    /// One session, whether it has expired or not.
+    async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>>;
+    /// Moves its idle expiry.
+    async fn touch(&self, tenant: TenantId, id: SessionId, idle_expires_at: UnixMillis) -> StoreResult<()>;
+    /// Ends it.
+    async fn delete(&self, tenant: TenantId, id: SessionId) -> StoreResult<()>;
+    /// Deletes sessions that have been idle too long, at most `limit`; returns how many.
+    async fn sweep(&self, now: UnixMillis, limit: u32) -> StoreResult<u64>;
+}
+
+/// The key ring.
+#[async_trait]
+pub trait RingStore: Send + Sync + 'static {
+    /// All keys that are not retired.
+    async fn list(&self) -> StoreResult<Vec<RingKey>>;
+    /// Adds a key; if its purpose already has an active key, `Taken`.
+    async fn create(&self, key: &RingKey) -> StoreResult<()>;
+    /// Moves a key along its life.
+    async fn set_state(&self, id: RingKeyId, state: RingState, not_after: Option<UnixMillis>) -> StoreResult<()>;
+}
+
+/// Lines that hosted code printed.
+#[async_trait]
+pub trait LogStore: Send + Sync + 'static {
+    /// Appends lines, oldest first.
+    async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()>;
+    /// The last `limit` lines of a server at or above a level, oldest first.
+    async fn tail(&self, tenant: TenantId, server: ServerId, level: LogLevel, limit: u32) -> StoreResult<Vec<LogLine>>;
+    /// Keeps the newest `keep` lines of each server and nothing older than `before`.
+    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()>;
+}

@@ -1,0 +1,96 @@
+//! What can be done, and what to.
+
+use smcp_types::{ServerId, TenantId};
+
+/// Something a caller wants to do. The names are those of `model.cedarschema`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Open a connection: `initialize`, `server/discover`, `ping`, notifications.
+    Connect,
+    /// List tools, prompts, resources and templates.
+    List,
+    /// Call a tool.
+    CallTool,
+    /// Get a prompt, or complete its arguments.
+    GetPrompt,
+    /// Read a resource, subscribe to it, or complete its template.
+    ReadResource,
+    /// Send a method that only an extension defines.
+    UseExtension,
+    /// See that a tenant exists.
+    ViewTenant,
+    /// See a server, its versions and its state.
+    ViewServer,
+    /// See which API keys there are; never the keys.
+    ViewKeys,
+    /// Read a server's log.
+    ViewLogs,
+    /// Create a tenant; done to the tenant that is to be.
+    ManageTenants,
+    /// Create, rotate and revoke API keys.
+    ManageKeys,
+    /// Create a server.
+    CreateServer,
+    /// Deploy and activate versions.
+    Deploy,
+    /// Delete a server.
+    DeleteServer,
+}
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Self; 15] = [
+        Self::Connect,
+        Self::List,
+        Self::CallTool,
+        Self::GetPrompt,
+        Self::ReadResource,
+        Self::UseExtension,
+        Self::ViewTenant,
+        Self::ViewServer,
+        Self::ViewKeys,
+        Self::ViewLogs,
+        Self::ManageTenants,
+        Self::ManageKeys,
+        Self::CreateServer,
+        Self::Deploy,
+        Self::DeleteServer,
+    ];
+
+    /// Its name in policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::List => "list",
+            Self::CallTool => "call_tool",
+            Self::GetPrompt => "get_prompt",
+            Self::ReadResource => "read_resource",
+            Self::UseExtension => "use_extension",
+            Self::ViewTenant => "view_tenant",
+            Self::ViewServer => "view_server",
+            Self::ViewKeys => "view_keys",
+            Self::ViewLogs => "view_logs",
+            Self::ManageTenants => "manage_tenants",
+            Self::ManageKeys => "manage_keys",
+            Self::CreateServer => "create_server",
+            Self::Deploy => "deploy",
+            Self::DeleteServer => "delete_server",
+        }
+    }
+}
+
+/// What an action is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// A tenant.
+    Tenant(TenantId),
+    /// A server of a tenant.
+    Server(TenantId, ServerId),
+    /// A tool of a server, by name.
+    Tool(TenantId, ServerId, &'a str),
+    /// A prompt of a server, by name.
+    Prompt(TenantId, ServerId, &'a str),
+    /// A resource of a server, by URI.
+    Resource(TenantId, ServerId, &'a str),
+}

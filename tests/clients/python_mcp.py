@@ -1,0 +1,82 @@
+"""Calls an MCP server with the official Python SDK. Contract: README.md here.
+
+MCP_ERA is "auto" (2026-07-28 when the server offers it; the default) or "legacy".
+MCP_LOCAL_ONLY=1 makes every connection to another machine fail, like origin-guard.mjs does for Node.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from importlib.metadata import version
+
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+
+async def list_tools(client: Client) -> list[str]:
+    names: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await client.list_tools(cursor=cursor)
+        names += [tool.name for tool in page.tools]
+        cursor = page.next_cursor
+        if cursor is None:
+            return sorted(names)
+
+
+async def call_tool(client: Client, tool: str, arguments: dict) -> dict:
+    heard = 0
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        nonlocal heard
+        heard += 1
+
+    result = await client.call_tool(tool, arguments, read_timeout_seconds=30, progress_callback=on_progress)
+    return {
+        "tool": tool,
+        "isError": bool(result.is_error),
+        "text": next((part.text for part in result.content if part.type == "text"), None),
+        "structured": result.structured_content,
+        "progress": heard,
+    }
+
+
+async def drive(url: str, key: str, era: str, calls: list[dict]) -> dict:
+    # Leaving the blocks ends a legacy session with DELETE.
+    async with create_mcp_http_client(headers={"Authorization": f"Bearer {key}"}) as http:
+        transport = streamable_http_client(url, http_client=http)
+        async with Client(transport, mode=era, read_timeout_seconds=30) as client:
+            tools = await list_tools(client)
+            results = [await call_tool(client, call["tool"], call.get("arguments") or {}) for call in calls]
+            server = client.server_info
+            return {
+                "client": f"mcp {version('mcp')}",
+                "protocol": client.protocol_version,
+                "server": {"name": server and server.name, "version": server and server.version},
+                "tools": tools,
+                "results": results,
+            }
+
+
+def refuse_other_machines(event: str, args: tuple) -> None:
+    """An audit hook: Python calls it before every connection, whichever library opens it."""
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in ("127.0.0.1", "localhost"):
+        raise PermissionError(f"refused a connection to {args[1][0]}")
+
+
+def main() -> None:
+    if os.environ.get("MCP_LOCAL_ONLY") == "1":
+        sys.addaudithook(refuse_other_machines)
+    answer = drive(
+        os.environ["MCP_URL"],
+        os.environ["MCP_KEY"],
+        os.environ.get("MCP_ERA", "auto"),
+        json.load(sys.stdin),
+    )
+    print(json.dumps(asyncio.run(answer), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

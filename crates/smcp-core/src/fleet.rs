@@ -1,0 +1,114 @@
+//! The planner of hosted processes: a pure state machine from what was seen to what is to be done.
+//!
+//! `Fleet` has one slot per version. `observe` takes what happened, `plan` says what to do, and nothing here acts, waits
+//! or reads a clock. The plan depends on the state alone: asked twice it answers the same, and the executor reports each
+//! action it took as an event. Boot, deploy, crash, drain and shutdown are all this one path.
+
+mod plan;
+mod settings;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
+
+pub use settings::Settings;
+pub use words::{Action, Admission, Denied, Event, Generation, Plan, SlotState};
+
+use crate::ports::VersionRef;
+use slot::{Phase, Slot};
+
+/// All slots, and the next generation's number.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    settings: Settings,
+    slots: BTreeMap<VersionRef, Slot>,
+    next: u64,
+    /// Set once the platform stops: when what still runs is killed.
+    ends_at: Option<Duration>,
+}
+
+impl Fleet {
+    /// A fleet without processes.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, slots: BTreeMap::new(), next: 1, ends_at: None }
+    }
+
+    /// Takes note of what happened to a version at a monotonic time. Returns whether the plan may have changed before
+    /// the last plan's `wake_at`: most calls on a warm version answer no.
+    pub fn observe(&mut self, now: Duration, version: &VersionRef, event: Event) -> bool {
+        if let Event::Launched { generation } = &event {
+            self.next = self.next.max(generation.0 + 1);
+        }
+        let finished = matches!(event, Event::CallFinished { .. });
+        let slot = match self.slots.entry(*version) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) if matches!(event, Event::CallWaiting) => entry.insert(Slot::new(now)),
+            // Late news of a slot that is forgotten.
+            Entry::Vacant(_) => return false,
+        };
+        let changed = slot.observe(now, event, &self.settings);
+        if slot.is_gone() {
+            self.slots.remove(version);
+        }
+        // A version that has just become idle is worth a new plan only to somebody who waits for its place.
+        changed || (finished && self.slots.values().any(Slot::wants_start))
+    }
+
+    /// The platform stops: nothing starts any more, what runs gets until `grace` has passed.
+    pub fn shutdown(&mut self, now: Duration, grace: Duration) {
+        self.ends_at.get_or_insert(now.saturating_add(grace));
+    }
+
+    /// Whether a call may go out now, and if not, whether waiting helps. Asked again for every waiting call after each
+    /// event.
+    #[must_use]
+    pub fn admission(&self, now: Duration, version: &VersionRef) -> Admission {
+        if self.ends_at.is_some() {
+            return Admission::Denied(Denied::ShuttingDown);
+        }
+        let Some(slot) = self.slots.get(version) else {
+            return self.place();
+        };
+        match &slot.phase {
+            Phase::Ready { generation, .. } => Admission::Ready(*generation),
+            Phase::Starting { .. } | Phase::Stopping { .. } => Admission::Wait,
+            Phase::Failing { reason, retry_at, .. } if now < *retry_at => {
+                Admission::Denied(Denied::Failing {
+                    reason: reason.clone(),
+                    attempts: slot.attempts,
+                    retry_at: *retry_at,
+                })
+            }
+            Phase::Asleep | Phase::Failing { .. } | Phase::Gone => self.place(),
+        }
+    }
+
+    /// How a version is. One that has no slot is asleep.
+    #[must_use]
+    pub fn state(&self, version: &VersionRef) -> SlotState {
+        self.slots.get(version).map_or(SlotState::Asleep, Slot::state)
+    }
+
+    /// Whether no process is left that the executor knows of.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.slots.values().all(|slot| !slot.is_awake())
+    }
+
+    /// Whether a process may start, or will be able to once another has made room.
+    fn place(&self) -> Admission {
+        let awake = self.slots.values().filter(|slot| slot.is_awake()).count();
+        let leaving = |slot: &Slot| slot.is_idle() || matches!(slot.phase, Phase::Stopping { .. });
+        if awake < self.settings.max_awake || self.slots.values().any(leaving) {
+            Admission::Wait
+        } else {
+            Admission::Denied(Denied::Full)
+        }
+    }
+}

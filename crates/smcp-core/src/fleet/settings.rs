@@ -1,0 +1,50 @@
+//! The times and bounds the planner keeps.
+
+use std::time::Duration;
+
+/// What the planner keeps to. The defaults are the platform's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Longest start; then the process is killed and the version is failing.
+    pub start_deadline: Duration,
+    /// Without a call for this long, a version goes to sleep.
+    pub idle_after: Duration,
+    /// From the polite signal to the kill.
+    pub stop_grace: Duration,
+    /// How long calls on a retired version may go on.
+    pub drain_grace: Duration,
+    /// Back-off after the first failure; doubles with each further one.
+    pub backoff_first: Duration,
+    /// Longest back-off.
+    pub backoff_most: Duration,
+    /// Ready for this long, a version has earned a clean record.
+    pub stable_after: Duration,
+    /// After this long nobody is told of a failure any more.
+    pub forget_after: Duration,
+    /// Most processes at once; when all are taken, the longest idle one makes room.
+    pub max_awake: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            start_deadline: Duration::from_secs(5),
+            idle_after: Duration::from_secs(5 * 60),
+            stop_grace: Duration::from_secs(5),
+            drain_grace: Duration::from_secs(30),
+            backoff_first: Duration::from_millis(250),
+            backoff_most: Duration::from_secs(60),
+            stable_after: Duration::from_secs(30),
+            forget_after: Duration::from_secs(60 * 60),
+            max_awake: 64,
+        }
+    }
+}
+
+impl Settings {
+    /// The wait after this many failures in a row.
+    pub(super) fn backoff(&self, attempts: u32) -> Duration {
+        let factor = 2_u32.saturating_pow(attempts.saturating_sub(1));
+        self.backoff_first.saturating_mul(factor).min(self.backoff_most)
+    }
+}

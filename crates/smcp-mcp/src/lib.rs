@@ -1,1 +1,26 @@
-//! JSON-RPC envelope, MCP revisions and SSE framing, pure.
+//! MCP on the wire, pure: the JSON-RPC envelope, methods, revisions, SSE framing and a server's definitions.
+
+mod definitions;
+mod envelope;
+pub mod errors;
+mod header;
+mod id;
+mod method;
+mod requests;
+mod revision;
+pub mod sse;
+mod strict;
+mod template;
+
+pub use definitions::{
+    Collector, Definitions, DefinitionsError, ListKind, MAX_DEFINITIONS_BYTES, MAX_ITEMS_PER_LIST,
+};
+pub use envelope::{Batches, Body, EnvelopeError, ErrorObject, Message, MessageKind, Outcome, parse};
+pub use header::{decode_header_value, encode_header_value};
+pub use id::MessageId;
+pub use method::{InvalidParams, Method, Subject};
+pub use requests::{
+    ClientInfo, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, META_SERVER_INFO,
+    Outgoing, call_tool, discover, initialize, initialized, list,
+};
+pub use revision::{Era, Revision, UnknownRevision};

@@ -1,6 +1,27 @@
 //! Use cases, planner and all port traits of SMCP: what the platform does, free of sockets, files and clocks.
 
+mod api_key;
 pub mod authority;
+pub mod bundle_file;
+pub mod call;
+pub mod context;
+mod crypto;
+pub mod deploy;
 pub mod fleet;
+pub mod identity;
+mod inspect;
+pub mod keyring;
+pub mod keys;
+pub mod logbook;
+mod memory;
+pub mod platform;
 pub mod ports;
+pub mod servers;
+mod session;
+pub mod settings;
+mod tenants;
+mod timeout;
 pub mod wrapper;
+
+pub use context::Ctx;
+pub use platform::{Opened, Platform, Ports, Stores};

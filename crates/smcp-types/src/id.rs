@@ -1,37 +1,23 @@
 //! Opaque ids: UUIDv7 in memory, lower-case base32 in text (DESIGN 16).
 
-use data_encoding::{Encoding, Specification};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::{fmt, str::FromStr, sync::LazyLock};
+use std::{fmt, str::FromStr};
 
-use crate::UnixMillis;
+use crate::{UnixMillis, base32};
 
 /// Characters of an id in text: 128 bits in base32 without padding.
 const TEXT_CHARS: usize = 26;
-
-/// RFC 4648 base32 in lower case: no `_` and no `-`, so that an id can stand inside an API key and a DNS label.
-static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut spec = Specification::new();
-    spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
-    #[allow(clippy::expect_used, reason = "a constant specification, checked by every test of this module")]
-    spec.encoding().expect("a valid base32 alphabet")
-});
 
 /// The text is not an id: 26 characters of lower-case base32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id: expected 26 characters of lower-case base32")]
 pub struct ParseIdError;
 
-fn encode(bytes: &[u8; 16]) -> String {
-    BASE32.encode(bytes)
-}
-
 fn decode(text: &str) -> Result<[u8; 16], ParseIdError> {
     if text.len() != TEXT_CHARS {
         return Err(ParseIdError);
     }
-    // Trailing bits are checked by the decoder, so that every id has exactly one spelling.
-    let bytes = BASE32.decode(text.as_bytes()).map_err(|_| ParseIdError)?;
+    let bytes = base32::decode(text).map_err(|_| ParseIdError)?;
     bytes.try_into().map_err(|_| ParseIdError)
 }
 
@@ -64,13 +50,13 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&encode(&self.0))
+                f.write_str(&base32::encode(&self.0))
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({})", stringify!($name), encode(&self.0))
+                write!(f, "{}({})", stringify!($name), base32::encode(&self.0))
             }
         }
 

@@ -1,5 +1,6 @@
 //! Ids, names, secrets, limits, time and the domain error of SMCP: the words every other crate speaks.
 
+pub mod base32;
 mod digest;
 mod error;
 mod id;

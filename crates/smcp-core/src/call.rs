@@ -1,0 +1,271 @@
+//! One MCP call: from a client's request to the answer of hosted code, and every refusal between.
+
+mod answer;
+mod exchange;
+mod message;
+mod relay;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use smcp_mcp::{Batches, Era, EnvelopeError, MessageId, Revision};
+use smcp_types::{Error, Refusal, Result};
+
+use crate::{
+    Platform,
+    authority::{On, Permit, UseServer, ViewServer},
+    context::Ctx,
+    ports::{HostedBody, HostedRequest, ServerRecord},
+    servers::ActiveVersion,
+    session::LiveSession,
+};
+
+/// What a revision-less client is taken to speak (2025-06-18, Transports, Protocol Version Header).
+const ASSUMED: Revision = Revision::V2025_03_26;
+
+/// What a client sent to a server's endpoint. The transport has checked size, content type, `Accept`, `Host` and
+/// `Origin`; nothing else about it is known to be true.
+#[derive(Clone, Debug)]
+pub struct McpRequest {
+    /// The tenant's slug in the path.
+    pub tenant: String,
+    /// The server's slug in the path.
+    pub server: String,
+    /// What the client wants.
+    pub verb: Verb,
+    /// All its headers.
+    pub headers: HeaderMap,
+}
+
+/// The three things Streamable HTTP does at an endpoint.
+#[derive(Clone, Debug)]
+pub enum Verb {
+    /// POST: a message, or a batch of them.
+    Send(Bytes),
+    /// GET: open the stream for what the server sends by itself.
+    Listen,
+    /// DELETE: end the session.
+    End,
+}
+
+/// What goes back to the client.
+pub struct McpResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// Headers from the allowlist, with our own session id.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: McpBody,
+}
+
+/// The body of an answer.
+pub enum McpBody {
+    /// Whole: nothing, or JSON.
+    Whole(Bytes),
+    /// An event stream.
+    Stream(HostedBody),
+}
+
+/// Why a request to an MCP endpoint failed; the transport has one function that turns this into an answer.
+#[derive(Clone, Debug)]
+pub struct McpFailure {
+    /// The request it answers, where that could be read.
+    pub id: Option<MessageId>,
+    /// What went wrong.
+    pub cause: Cause,
+}
+
+/// What went wrong with an MCP request.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// The body is no acceptable message.
+    Envelope {
+        /// JSON-RPC error code.
+        code: i32,
+        /// For the caller.
+        message: String,
+    },
+    /// The message is well-formed and cannot be served; a JSON-RPC error like one of the server's own.
+    Message {
+        /// JSON-RPC error code.
+        code: i32,
+        /// For the caller.
+        message: String,
+    },
+    /// No revision we know.
+    UnknownRevision {
+        /// What was asked for.
+        requested: String,
+        /// What the server speaks.
+        supported: Vec<Revision>,
+    },
+    /// Everything that is not about the message itself.
+    Platform(Error),
+}
+
+impl From<Error> for McpFailure {
+    fn from(error: Error) -> Self {
+        Self { id: None, cause: Cause::Platform(error) }
+    }
+}
+
+impl From<EnvelopeError> for McpFailure {
+    fn from(error: EnvelopeError) -> Self {
+        Self { id: error.id, cause: Cause::Envelope { code: error.code, message: error.message } }
+    }
+}
+
+/// A server that was found, its version, and what the client's headers say about the conversation.
+pub(crate) struct Conversation {
+    pub(crate) server: ServerRecord,
+    pub(crate) active: Arc<ActiveVersion>,
+    pub(crate) revision: Revision,
+    pub(crate) session: Option<LiveSession>,
+}
+
+impl Platform {
+    /// Serves one request to a server's MCP endpoint.
+    ///
+    /// # Errors
+    /// See `Cause`. Nothing that fails before the hosted server is found reaches hosted code.
+    pub async fn mcp(self: &Arc<Self>, ctx: &Ctx, request: McpRequest) -> Result<McpResponse, McpFailure> {
+        let server = self.called_server(ctx, &request).await?;
+        let active = self.active_version(&server).await?;
+        let conversation = self.conversation(ctx, server, active, &request.headers).await?;
+        match request.verb {
+            Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await,
+            Verb::Listen => self.listen(ctx, conversation, &request.headers).await,
+            Verb::End => self.end(ctx, conversation, &request.headers).await,
+        }
+    }
+
+    /// The server a path names, if the caller may know of it.
+    async fn called_server(&self, ctx: &Ctx, request: &McpRequest) -> Result<ServerRecord> {
+        let missing = || Error::NotFound("server");
+        let tenant = self.tenant_by_slug(&request.tenant).await?.ok_or_else(missing)?;
+        let server = self.server_by_slug(tenant.id, &request.server).await?.ok_or_else(missing)?;
+        self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;
+        Ok(server)
+    }
+
+    /// Which revision is spoken, and in which session.
+    async fn conversation(
+        &self,
+        ctx: &Ctx,
+        server: ServerRecord,
+        active: Arc<ActiveVersion>,
+        headers: &HeaderMap,
+    ) -> Result<Conversation, McpFailure> {
+        let asked = asked_revision(headers, &active)?;
+        // On 2026-07-28 there are no sessions; a session id that comes along means nothing.
+        if asked.map(Revision::era) == Some(Era::Modern) {
+            return Ok(Conversation { server, active, revision: asked.unwrap_or(Revision::LATEST), session: None });
+        }
+        let Some(presented) = headers.get("mcp-session-id") else {
+            return Ok(Conversation { server, active, revision: asked.unwrap_or(ASSUMED), session: None });
+        };
+        let gone = || Error::NotFound("session");
+        let session = self.session(&ctx.caller, &server, presented.to_str().map_err(|_| gone())?).await?;
+        if asked.is_some_and(|asked| asked != session.revision) {
+            let message = format!("this session was begun on {}", session.revision.as_str());
+            let hint = "send the MCP-Protocol-Version that initialize agreed on";
+            return Err(Error::Invalid(Refusal::new(message).hint(hint)).into());
+        }
+        if session.record.version != active.version.digest {
+            // The version that held this session is no longer the active one: the client begins again.
+            self.end_session(&session.record).await?;
+            return Err(gone().into());
+        }
+        Ok(Conversation { server, active, revision: session.revision, session: Some(session) })
+    }
+
+    /// POST: checks every message, then passes the raw body on.
+    async fn send(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        talk: Conversation,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<McpResponse, McpFailure> {
+        let batches = if talk.revision.has_batches() { Batches::Allowed } else { Batches::Refused };
+        let checked = {
+            let parsed = smcp_mcp::parse(&body, batches)?;
+            self.check_messages(ctx, &talk, &parsed)?
+        };
+        let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
+        self.exchange(exchange::Call { talk, permit: checked.permit, request, waiting: checked.waiting, begins }).await
+    }
+
+    /// GET: the stream of what the server sends by itself. It closes upstream when the client goes.
+    async fn listen(&self, ctx: &Ctx, talk: Conversation, headers: &HeaderMap) -> Result<McpResponse, McpFailure> {
+        if talk.revision.era() == Era::Modern {
+            return Ok(method_not_allowed());
+        }
+        let permit = self.connect_permit(ctx, &talk)?;
+        let request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
+        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), begins: None }).await
+    }
+
+    /// DELETE: ends the session here, whatever the hosted server thinks of it.
+    async fn end(&self, ctx: &Ctx, talk: Conversation, headers: &HeaderMap) -> Result<McpResponse, McpFailure> {
+        let Some(session) = talk.session.as_ref() else {
+            return Ok(method_not_allowed());
+        };
+        let permit = self.connect_permit(ctx, &talk)?;
+        self.end_session(&session.record).await?;
+        let request = self.hosted_request(ctx, &talk, headers, http::Method::DELETE, Bytes::new())?;
+        let told = self.isolates.call(&permit, &talk.active.version, request).await;
+        if let Err(error) = told {
+            tracing::debug!(request.id = %ctx.request_id, %error, "the hosted server was not told that a session ended");
+        }
+        Ok(McpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: McpBody::Whole(Bytes::new()) })
+    }
+
+    fn connect_permit(&self, ctx: &Ctx, talk: &Conversation) -> Result<Permit<UseServer>> {
+        self.authority.authorize_use(&ctx.caller, &talk.server, smcp_policy::Action::Connect, None)
+    }
+
+    /// The request as hosted code will see it: headers from an allowlist, its own session id, no credentials.
+    fn hosted_request(
+        &self,
+        ctx: &Ctx,
+        talk: &Conversation,
+        client: &HeaderMap,
+        method: http::Method,
+        body: Bytes,
+    ) -> Result<HostedRequest> {
+        let mut headers = message::passed_on(client);
+        if let Some(session) = &talk.session {
+            headers.insert("mcp-session-id", HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?);
+        }
+        let url = format!("{}{}", self.settings.external_url.origin(), talk.active.manifest.endpoint);
+        Ok(HostedRequest {
+            method,
+            url: url.parse::<Uri>().map_err(Error::internal)?,
+            headers,
+            body,
+            request_id: ctx.request_id,
+            head_timeout: talk.active.call_timeout(),
+        })
+    }
+}
+
+/// The revision a client's header names.
+fn asked_revision(headers: &HeaderMap, active: &ActiveVersion) -> Result<Option<Revision>, McpFailure> {
+    let Some(value) = headers.get("mcp-protocol-version") else { return Ok(None) };
+    let requested = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    match requested.parse() {
+        Ok(revision) => Ok(Some(revision)),
+        Err(_) => Err(McpFailure {
+            id: None,
+            cause: Cause::UnknownRevision { requested, supported: active.definitions.revisions.clone() },
+        }),
+    }
+}
+
+fn method_not_allowed() -> McpResponse {
+    let headers = HeaderMap::from_iter([(http::header::ALLOW, HeaderValue::from_static("POST"))]);
+    McpResponse { status: StatusCode::METHOD_NOT_ALLOWED, headers, body: McpBody::Whole(Bytes::new()) }
+}

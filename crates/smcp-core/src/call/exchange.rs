@@ -1,0 +1,225 @@
+//! One exchange with hosted code: send, judge, relay; to its end on legacy revisions, as long as the client is there
+//! on modern ones.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_channel::{mpsc, oneshot};
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{HeaderValue, StatusCode};
+use smcp_mcp::{Batches, Body, Collector, Era, MessageId, MessageKind, Outcome, Revision, sse};
+use smcp_types::{Error, Refusal, Result};
+
+use super::{
+    Conversation, McpBody, McpFailure, McpResponse,
+    answer::{self, Form},
+    relay,
+};
+use crate::{
+    Platform,
+    authority::{Permit, UseServer},
+    identity::VerifiedCaller,
+    ports::{HostedBody, HostedRequest, HostedResponse},
+    session::{self, Begun},
+    timeout::within,
+};
+
+/// Largest JSON answer of a hosted server.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// Chunks of a stream that wait for a slow client; then the hosted server waits too.
+const CHUNKS_WAITING: usize = 16;
+
+/// A permitted request, ready to go.
+pub(super) struct Call {
+    pub(super) talk: Conversation,
+    pub(super) permit: Permit<UseServer>,
+    pub(super) request: HostedRequest,
+    /// Requests that wait for an answer.
+    pub(super) waiting: Vec<MessageId>,
+    /// Set for an `initialize`: whose session it begins.
+    pub(super) begins: Option<Arc<VerifiedCaller>>,
+}
+
+impl Platform {
+    /// Exchanges messages. On 2026-07-28 a client that goes away cancels the call; on older revisions only
+    /// `notifications/cancelled` does, so there the exchange belongs to a task of its own.
+    pub(super) async fn exchange(self: &Arc<Self>, call: Call) -> Result<McpResponse, McpFailure> {
+        let id = call.waiting.first().cloned();
+        let answered = match call.talk.revision.era() {
+            Era::Modern => self.run(call).await,
+            Era::Legacy => self.run_to_the_end(call).await,
+        };
+        answered.map_err(|error| McpFailure { id, cause: super::Cause::Platform(error) })
+    }
+
+    async fn run_to_the_end(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
+        let (head, answered) = oneshot::channel();
+        let platform = Arc::clone(self);
+        self.tasks.detach(Box::pin(async move {
+            match platform.run(call).await {
+                Ok(McpResponse { status, headers, body: McpBody::Stream(upstream) }) => {
+                    let (chunks, body) = mpsc::channel(CHUNKS_WAITING);
+                    // An error here means the client has gone; the call goes on.
+                    let _ = head.send(Ok(McpResponse { status, headers, body: McpBody::Stream(Box::pin(body)) }));
+                    pump(upstream, chunks).await;
+                }
+                answer => {
+                    let _ = head.send(answer);
+                }
+            }
+        }));
+        answered.await.unwrap_or_else(|_| Err(Error::Unavailable(Refusal::new("the platform is stopping"))))
+    }
+
+    async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
+        let started = self.clock.monotonic();
+        let limit = call.request.head_timeout;
+        let initialize = call.begins.is_some().then(|| call.request.body.clone());
+        let response = self.isolates.call(&call.permit, &call.talk.active.version, call.request).await?;
+        if let Some(session) = &call.talk.session
+            && response.status == StatusCode::NOT_FOUND
+        {
+            // The hosted server has lost the session; for the client it is over (2025-11-25, Session Management).
+            self.end_session(&session.record).await?;
+            return Err(Error::NotFound("session"));
+        }
+        let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(started));
+        let form = answer::form(&response)?;
+        let mut headers = answer::passed_back(&response.headers, form);
+        let status = response.status;
+        if let (Some(caller), Some(initialize), true) = (&call.begins, initialize, status == StatusCode::OK) {
+            let inner = response.headers.get("mcp-session-id").cloned();
+            let whole = self.read_first_answer(response, form, left).await?;
+            if let Some(inner) = inner {
+                let sealed = self.bind_session(caller, &call.talk, &inner, &initialize, &whole).await?;
+                headers.insert("mcp-session-id", HeaderValue::from_str(&sealed).map_err(Error::internal)?);
+            }
+            return Ok(McpResponse { status, headers, body: McpBody::Whole(whole.raw) });
+        }
+        let body = match form {
+            Form::Empty => McpBody::Whole(Bytes::new()),
+            Form::Json => McpBody::Whole(self.read_json(response.body, left).await?),
+            Form::Events => {
+                let clock = Arc::clone(&self.clock);
+                McpBody::Stream(relay::answering(response.body, call.waiting, clock, left))
+            }
+        };
+        Ok(McpResponse { status, headers, body })
+    }
+
+    /// GET: passed through until either side closes it. It has no answer to wait for and no time limit.
+    pub(super) async fn open_stream(&self, call: Call) -> Result<McpResponse, McpFailure> {
+        let response = self.isolates.call(&call.permit, &call.talk.active.version, call.request).await?;
+        let form = answer::form(&response)?;
+        let headers = answer::passed_back(&response.headers, form);
+        let body = match form {
+            Form::Events => McpBody::Stream(response.body),
+            Form::Json => McpBody::Whole(self.read_json(response.body, STREAM_REFUSAL).await?),
+            Form::Empty => McpBody::Whole(Bytes::new()),
+        };
+        Ok(McpResponse { status: response.status, headers, body })
+    }
+
+    async fn read_json(&self, body: HostedBody, left: Duration) -> Result<Bytes> {
+        within(&*self.clock, left, read_whole(body)).await.unwrap_or_else(|| Err(relay::timed_out(left)))
+    }
+
+    /// The answer to `initialize`, whole: which revision was agreed on has to be known before the client is told.
+    async fn read_first_answer(&self, response: HostedResponse, form: Form, left: Duration) -> Result<Whole> {
+        let reading = async {
+            match form {
+                Form::Json => {
+                    let raw = read_whole(response.body).await?;
+                    let agreed = agreed_revision(&raw);
+                    Ok(Whole { raw, agreed })
+                }
+                Form::Events => read_until_answer(response.body).await,
+                Form::Empty => Ok(Whole { raw: Bytes::new(), agreed: None }),
+            }
+        };
+        within(&*self.clock, left, reading).await.unwrap_or_else(|| Err(relay::timed_out(left)))
+    }
+
+    /// Turns the hosted server's session id into one of ours.
+    async fn bind_session(
+        &self,
+        caller: &VerifiedCaller,
+        talk: &Conversation,
+        inner: &HeaderValue,
+        initialize: &Bytes,
+        whole: &Whole,
+    ) -> Result<String> {
+        let unsound = |what: &str| Error::Hosted(Refusal::new(format!("its answer to initialize has {what}")));
+        let inner = inner.to_str().map_err(|_| unsound("an unsound Mcp-Session-Id"))?;
+        if !session::inner_id_is_sound(inner) {
+            return Err(unsound("an unsound Mcp-Session-Id"));
+        }
+        let revision = whole.agreed.ok_or_else(|| unsound("no protocolVersion that we know"))?;
+        let initialize = std::str::from_utf8(initialize).map_err(Error::internal)?;
+        let begun = Begun { inner, revision, initialize };
+        self.begin_session(caller, &talk.server, &talk.active.version, begun).await
+    }
+}
+
+/// Longest wait for the rest of a refusal to open a stream.
+const STREAM_REFUSAL: Duration = Duration::from_secs(5);
+
+/// An answer as it came, and the revision it agrees on if it is one to `initialize`.
+struct Whole {
+    raw: Bytes,
+    agreed: Option<Revision>,
+}
+
+async fn read_whole(mut body: HostedBody) -> Result<Bytes> {
+    let mut read = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        fits(read.len() + chunk.len())?;
+        read.extend_from_slice(&chunk);
+    }
+    Ok(read.into())
+}
+
+/// Reads a stream up to the response in it; what a server sends after that on the same stream nobody waits for.
+async fn read_until_answer(mut body: HostedBody) -> Result<Whole> {
+    let (mut raw, mut decoder, mut events) = (Vec::new(), sse::Decoder::new(MAX_ANSWER_BYTES), Vec::new());
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        fits(raw.len() + chunk.len())?;
+        raw.extend_from_slice(&chunk);
+        decoder.push(&chunk, &mut events).map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
+        for data in events.drain(..).filter_map(|event| event.data) {
+            if relay::answered_id(data.as_bytes()).is_some() {
+                let agreed = agreed_revision(data.as_bytes());
+                return Ok(Whole { raw: raw.into(), agreed });
+            }
+        }
+    }
+    Ok(Whole { raw: raw.into(), agreed: None })
+}
+
+fn fits(bytes: usize) -> Result<()> {
+    if bytes <= MAX_ANSWER_BYTES {
+        return Ok(());
+    }
+    Err(Error::Hosted(Refusal::new("its answer is larger than 8 MiB")))
+}
+
+fn agreed_revision(message: &[u8]) -> Option<Revision> {
+    let Ok(Body::Single(message)) = smcp_mcp::parse(message, Batches::Refused) else { return None };
+    match message.kind {
+        MessageKind::Response { outcome: Outcome::Result(result), .. } => {
+            let collector = Collector::from_initialize(result).ok()?;
+            collector.definitions().revisions.first().copied()
+        }
+        MessageKind::Response { .. } | MessageKind::Request { .. } | MessageKind::Notification { .. } => None,
+    }
+}
+
+/// Moves a stream to the client while it is there, and reads it to its end even when the client has gone.
+async fn pump(mut upstream: HostedBody, mut client: mpsc::Sender<Result<Bytes>>) {
+    let mut listening = true;
+    while let Some(chunk) = upstream.next().await {
+        listening = listening && client.send(chunk).await.is_ok();
+    }
+}

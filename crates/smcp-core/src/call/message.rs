@@ -1,0 +1,136 @@
+//! Checking the messages of a request: the permission each one needs, and what it may carry upstream.
+
+use http::{HeaderMap, HeaderName};
+use smcp_mcp::{Body, ListKind, Message, MessageId, MessageKind, Method, Subject, errors};
+use smcp_policy::Action;
+
+use super::{Cause, Conversation, McpFailure};
+use crate::{
+    Platform,
+    authority::{Permit, UseServer},
+    context::Ctx,
+};
+
+/// Headers that hosted code sees. Everything else stays here: credentials, cookies, addresses, whatever comes next.
+const PASSED_ON: &[&str] = &[
+    "accept",
+    "content-type",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "traceparent",
+    "tracestate",
+];
+/// Headers that mirror tool parameters (2026-07-28, Custom Headers from Tool Parameters).
+const PARAMETER_PREFIX: &str = "mcp-param-";
+
+/// The client's headers that go upstream.
+pub(super) fn passed_on(client: &HeaderMap) -> HeaderMap {
+    let passes = |name: &HeaderName| PASSED_ON.contains(&name.as_str()) || name.as_str().starts_with(PARAMETER_PREFIX);
+    client.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Messages that may be sent.
+pub(super) struct Checked {
+    /// Proof that every one of them may be.
+    pub(super) permit: Permit<UseServer>,
+    /// Requests that wait for an answer.
+    pub(super) waiting: Vec<MessageId>,
+    /// Whether it is the `initialize` of a legacy session.
+    pub(super) begins_session: bool,
+}
+
+impl Platform {
+    /// Every message of the body must be permitted, or none is sent.
+    pub(super) fn check_messages(
+        &self,
+        ctx: &Ctx,
+        talk: &Conversation,
+        body: &Body<'_>,
+    ) -> Result<Checked, McpFailure> {
+        let mut checked =
+            Checked { permit: self.connect_permit(ctx, talk)?, waiting: Vec::new(), begins_session: false };
+        for message in body.messages() {
+            self.check_message(ctx, talk, message, &mut checked).map_err(|cause| McpFailure {
+                id: requested(message).cloned(),
+                cause,
+            })?;
+        }
+        Ok(checked)
+    }
+
+    fn check_message(
+        &self,
+        ctx: &Ctx,
+        talk: &Conversation,
+        message: &Message<'_>,
+        checked: &mut Checked,
+    ) -> Result<(), Cause> {
+        checked.waiting.extend(requested(message).cloned());
+        // A response answers what the server asked this caller; being connected is permission enough.
+        let Some(name) = message.method() else { return Ok(()) };
+        let method = Method::of(name);
+        checked.begins_session |= method == Method::Initialize;
+        let subject = method
+            .subject(message.params())
+            .map_err(|error| Cause::Message { code: errors::INVALID_PARAMS, message: error.to_string() })?;
+        let name = subject.as_ref().map(|subject| match subject {
+            Subject::Tool(name) | Subject::Prompt(name) | Subject::Resource(name) => name.as_str(),
+        });
+        self.authority
+            .authorize_use(&ctx.caller, &talk.server, action_of(&method, subject.as_ref()), name)
+            .map_err(Cause::Platform)?;
+        for uri in method
+            .listened_resources(message.params())
+            .map_err(|error| Cause::Message { code: errors::INVALID_PARAMS, message: error.to_string() })?
+        {
+            self.authority
+                .authorize_use(&ctx.caller, &talk.server, Action::ReadResource, Some(&uri))
+                .map_err(Cause::Platform)?;
+        }
+        pinned(talk, subject.as_ref())
+    }
+}
+
+/// The id of a message that waits for an answer.
+fn requested<'a>(message: &'a Message<'_>) -> Option<&'a MessageId> {
+    match &message.kind {
+        MessageKind::Request { id, .. } => Some(id),
+        MessageKind::Notification { .. } | MessageKind::Response { .. } => None,
+    }
+}
+
+/// What the policy is asked about a method.
+fn action_of(method: &Method, subject: Option<&Subject>) -> Action {
+    match subject {
+        Some(Subject::Tool(_)) => return Action::CallTool,
+        Some(Subject::Prompt(_)) => return Action::GetPrompt,
+        Some(Subject::Resource(_)) => return Action::ReadResource,
+        None => {}
+    }
+    match method {
+        method if ListKind::of(method).is_some() => Action::List,
+        Method::Other(name) if !name.starts_with("notifications/") => Action::UseExtension,
+        // A task is the rest of a call.
+        Method::TasksGet | Method::TasksResult | Method::TasksList | Method::TasksCancel | Method::TasksUpdate => {
+            Action::UseExtension
+        }
+        _ => Action::Connect,
+    }
+}
+
+/// A pinned server offers what it showed at its deploy and nothing else (DESIGN 10).
+fn pinned(talk: &Conversation, subject: Option<&Subject>) -> Result<(), Cause> {
+    if !talk.active.is_pinned() {
+        return Ok(());
+    }
+    let definitions = &talk.active.definitions;
+    let (kind, name) = match subject {
+        Some(Subject::Tool(name)) if !definitions.has_tool(name) => ("tool", name),
+        Some(Subject::Prompt(name)) if !definitions.has_prompt(name) => ("prompt", name),
+        _ => return Ok(()),
+    };
+    let message = format!("unknown {kind}: {}", name.chars().take(100).collect::<String>());
+    Err(Cause::Message { code: errors::INVALID_PARAMS, message })
+}

@@ -1,0 +1,209 @@
+//! The platform itself: its ports, its memories, and how it comes up.
+
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use smcp_policy::Role;
+use smcp_types::{Error, Result, ServerId, SessionId, Slug, TenantId, UnixMillis};
+
+use crate::{
+    authority::Authority,
+    identity::Identity,
+    keyring::{Keyring, MasterKey},
+    keys::{IssuedKey, NewKey},
+    logbook::Logbook,
+    memory::Memory,
+    ports::{
+        Blobs, Clock, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord, ServerStore, SessionRecord,
+        SessionStore, StoreError, Tasks, TenantRecord, TenantStore, VersionStore,
+    },
+    servers::ActiveVersion,
+    settings::Settings,
+};
+
+/// Tenants, servers and versions remembered.
+const RECORDS: usize = 20_000;
+/// Sessions remembered.
+const SESSIONS: usize = 50_000;
+
+/// Every store.
+#[derive(Clone)]
+pub struct Stores {
+    /// Tenants.
+    pub tenants: Arc<dyn TenantStore>,
+    /// Servers.
+    pub servers: Arc<dyn ServerStore>,
+    /// Versions.
+    pub versions: Arc<dyn VersionStore>,
+    /// Bytes of bundles.
+    pub blobs: Arc<dyn Blobs>,
+    /// API keys.
+    pub keys: Arc<dyn KeyStore>,
+    /// Legacy sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// The key ring.
+    pub ring: Arc<dyn RingStore>,
+    /// Logs of hosted code.
+    pub logs: Arc<dyn LogStore>,
+}
+
+/// What the platform stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Background work.
+    pub tasks: Arc<dyn Tasks>,
+    /// Hosted code.
+    pub isolates: Arc<dyn Isolates>,
+    /// What hosted code printed; the same that `isolates` writes to.
+    pub logbook: Arc<Logbook>,
+    /// Storage.
+    pub stores: Stores,
+}
+
+/// All use cases hang on this. Made once per process.
+pub struct Platform {
+    /// The settings it was opened with.
+    pub settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: Arc<dyn Tasks>,
+    pub(crate) isolates: Arc<dyn Isolates>,
+    pub(crate) logbook: Arc<Logbook>,
+    pub(crate) stores: Stores,
+    pub(crate) ring: Arc<Keyring>,
+    pub(crate) authority: Authority,
+    pub(crate) identity: Identity,
+    pub(crate) platform_tenant: TenantRecord,
+    pub(crate) known_tenants: Memory<String, TenantRecord>,
+    pub(crate) known_servers: Memory<(TenantId, String), ServerRecord>,
+    pub(crate) active: Memory<ServerId, Arc<ActiveVersion>>,
+    pub(crate) sessions: Memory<SessionId, SessionRecord>,
+    /// Trials under way.
+    pub(crate) trials: AtomicUsize,
+}
+
+/// A platform that is open, and the administrator's key if this was its first start.
+pub struct Opened {
+    /// The platform.
+    pub platform: Platform,
+    /// Shown once, then gone.
+    pub first_key: Option<IssuedKey>,
+}
+
+impl Platform {
+    /// Opens the platform on its stores: key ring, the platform's own tenant, policies. The first start makes the
+    /// administrator.
+    ///
+    /// # Errors
+    /// A master key that does not fit, policies that do not load, store errors. Nothing runs after any of them.
+    pub async fn open(settings: Settings, master: &MasterKey, ports: Ports) -> Result<Opened> {
+        let Ports { clock, entropy, tasks, isolates, logbook, stores } = ports;
+        let ring = Arc::new(Keyring::open(master, &*stores.ring, &*clock, Arc::clone(&entropy)).await?);
+        let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
+        let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
+        let identity =
+            Identity::new(Arc::clone(&ring), Arc::clone(&stores.keys), Arc::clone(&clock), Arc::clone(&tasks));
+        let platform = Self {
+            settings,
+            clock,
+            entropy,
+            tasks,
+            isolates,
+            logbook,
+            stores,
+            ring,
+            authority,
+            identity,
+            platform_tenant,
+            known_tenants: Memory::new(RECORDS),
+            known_servers: Memory::new(RECORDS),
+            active: Memory::new(RECORDS),
+            sessions: Memory::new(SESSIONS),
+            trials: AtomicUsize::new(0),
+        };
+        let first_key = platform.first_key().await?;
+        Ok(Opened { platform, first_key })
+    }
+
+    /// A platform tenant without any key has never been administered.
+    async fn first_key(&self) -> Result<Option<IssuedKey>> {
+        if !self.stores.keys.list(self.platform_tenant.id).await?.is_empty() {
+            return Ok(None);
+        }
+        let new = NewKey {
+            label: "platform administrator".to_owned(),
+            role: Role::Admin,
+            servers: Vec::new(),
+            expires_at: None,
+        };
+        self.store_new_key(self.platform_tenant.id, new).await.map(Some)
+    }
+
+    /// Verifies a caller's credential.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Now, for transports that have no clock of their own.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// Ten fresh random bytes, as ids take them.
+    #[must_use]
+    pub fn random(&self) -> [u8; 10] {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random);
+        random
+    }
+
+    /// Whether the platform can serve: its store answers and hosted code can run.
+    ///
+    /// # Errors
+    /// The first part that cannot.
+    pub async fn ready(&self) -> Result<()> {
+        self.stores.tenants.by_id(self.platform_tenant.id).await?.ok_or_else(|| {
+            Error::Unavailable(smcp_types::Refusal::new("the store has lost the platform's own tenant"))
+        })?;
+        self.isolates.health()
+    }
+
+    /// Chores to be done every minute or so: expired sessions, old log lines.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub async fn sweep(&self) -> Result<()> {
+        while self.stores.sessions.sweep(self.clock.now(), SWEEP_AT_ONCE).await? == u64::from(SWEEP_AT_ONCE) {}
+        self.logbook.sweep().await
+    }
+}
+
+/// Rows a sweep deletes in one transaction, so that it never holds the writer for long.
+const SWEEP_AT_ONCE: u32 = 1000;
+
+/// The tenant that the platform itself is: parent of all others, home of its administrators.
+async fn own_tenant(stores: &Stores, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<TenantRecord> {
+    let slug = Slug::platform();
+    if let Some(known) = stores.tenants.by_slug(&slug).await? {
+        return Ok(known);
+    }
+    let mut random = [0; 10];
+    entropy.fill(&mut random);
+    let now = clock.now();
+    let tenant = TenantRecord { id: TenantId::new(now, random), slug, created_at: now };
+    match stores.tenants.create(&tenant).await {
+        Ok(()) => Ok(tenant),
+        // Somebody else was first: a second node on the same store.
+        Err(StoreError::Taken) => stores
+            .tenants
+            .by_slug(&tenant.slug)
+            .await?
+            .ok_or_else(|| Error::internal("the platform's own tenant is taken and missing")),
+        Err(error) => Err(error.into()),
+    }
+}

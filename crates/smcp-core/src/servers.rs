@@ -1,0 +1,192 @@
+//! Hosted servers: create, find, list, activate a version, delete.
+
+use std::sync::Arc;
+
+use smcp_manifest::LockedManifest;
+use smcp_mcp::Definitions;
+use smcp_types::{Digest, Error, Refusal, Result, ServerId, Slug, TenantId};
+
+use crate::{
+    Platform,
+    authority::{CreateServer, DeleteServer, Deploy, On, ViewServer},
+    context::Ctx,
+    ports::{HostedState, NewServer, ServerRecord, TenantRecord, VersionRecord, VersionRef},
+};
+
+/// Versions shown in a list.
+const MAX_VERSIONS_LISTED: u32 = 100;
+
+/// A server with the state of its active version.
+#[derive(Clone, Debug)]
+pub struct ServerStatus {
+    /// The server.
+    pub server: ServerRecord,
+    /// How its active version is; `None` when no version was ever activated.
+    pub state: Option<HostedState>,
+}
+
+/// The version that calls go to, parsed once.
+#[derive(Debug)]
+pub struct ActiveVersion {
+    /// Which one.
+    pub version: VersionRef,
+    /// Its locked manifest.
+    pub manifest: LockedManifest,
+    /// What it showed at its trial.
+    pub definitions: Definitions,
+}
+
+impl Platform {
+    /// Creates a server under a slug that was never used in the tenant.
+    ///
+    /// # Errors
+    /// `Conflict` when the slug is or was taken; as `authorize`; store errors.
+    pub async fn create_server(&self, ctx: &Ctx, tenant: &TenantRecord, slug: Slug) -> Result<ServerRecord> {
+        let permit = self.authority.authorize::<CreateServer>(&ctx.caller, On::Tenant(tenant))?;
+        let now = self.clock.now();
+        let new =
+            NewServer { tenant: permit.tenant(), id: ServerId::new(now, self.random()), slug, created_at: now };
+        self.stores.servers.create(&new).await?;
+        let missing = || Error::internal("a server that was just created is missing");
+        self.stores.servers.by_slug(tenant.id, &new.slug).await?.ok_or_else(missing)
+    }
+
+    /// The server with this slug, if the caller may see it.
+    ///
+    /// # Errors
+    /// `NotFound`, whether it is missing or hidden; store errors.
+    pub async fn server(&self, ctx: &Ctx, tenant: &TenantRecord, slug: &str) -> Result<ServerRecord> {
+        let server = self.server_by_slug(tenant.id, slug).await?.ok_or(Error::NotFound("server"))?;
+        self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;
+        Ok(server)
+    }
+
+    /// A server with its state.
+    #[must_use]
+    pub fn status(&self, server: ServerRecord) -> ServerStatus {
+        let state = server.active.map(|digest| self.isolates.state(&version_ref(&server, digest)));
+        ServerStatus { server, state }
+    }
+
+    /// The tenant's servers that the caller may see, oldest first, after the given one.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub async fn list_servers(
+        &self,
+        ctx: &Ctx,
+        tenant: &TenantRecord,
+        after: Option<ServerId>,
+        limit: u32,
+    ) -> Result<Vec<ServerStatus>> {
+        let servers = self.stores.servers.list(tenant.id, after, limit).await?;
+        let visible = |server: &ServerRecord| {
+            self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server)).is_ok()
+        };
+        Ok(servers.into_iter().filter(visible).map(|server| self.status(server)).collect())
+    }
+
+    /// The versions of a server, newest first.
+    ///
+    /// # Errors
+    /// As `authorize`; store errors.
+    pub async fn list_versions(&self, ctx: &Ctx, server: &ServerRecord) -> Result<Vec<VersionRecord>> {
+        self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server))?;
+        Ok(self.stores.versions.list(server.tenant, server.id, MAX_VERSIONS_LISTED).await?)
+    }
+
+    /// One version of a server.
+    ///
+    /// # Errors
+    /// `NotFound`; as `authorize`; store errors.
+    pub async fn version(&self, ctx: &Ctx, server: &ServerRecord, digest: Digest) -> Result<VersionRecord> {
+        self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server))?;
+        self.stores.versions.get(&version_ref(server, digest)).await?.ok_or(Error::NotFound("version"))
+    }
+
+    /// Sends calls to a stored version from now on, forwards or back. Calls that are under way finish on the old one.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when somebody else activated another one meanwhile; as `authorize`; store errors.
+    pub async fn activate(&self, ctx: &Ctx, server: &ServerRecord, digest: Digest) -> Result<ServerStatus> {
+        self.authority.authorize::<Deploy>(&ctx.caller, On::Server(server))?;
+        self.stores.versions.get(&version_ref(server, digest)).await?.ok_or(Error::NotFound("version"))?;
+        if server.active == Some(digest) {
+            return Ok(self.status(server.clone()));
+        }
+        self.stores.servers.activate(server.tenant, server.id, digest, server.revision).await?;
+        self.forget_server(server);
+        if let Some(old) = server.active {
+            self.isolates.retire(&version_ref(server, old)).await;
+        }
+        let changed = self.server_by_slug(server.tenant, server.slug.as_str()).await?;
+        Ok(self.status(changed.ok_or(Error::NotFound("server"))?))
+    }
+
+    /// Deletes a server with its versions and sessions. Its slug is never given out again.
+    ///
+    /// # Errors
+    /// As `authorize`; store errors.
+    pub async fn delete_server(&self, ctx: &Ctx, server: &ServerRecord) -> Result<()> {
+        self.authority.authorize::<DeleteServer>(&ctx.caller, On::Server(server))?;
+        let versions = self.stores.versions.list(server.tenant, server.id, u32::MAX).await?;
+        self.stores.servers.delete(server.tenant, server.id).await?;
+        self.forget_server(server);
+        for version in versions {
+            let version = version_ref(server, version.digest);
+            self.isolates.retire(&version).await;
+            self.stores.blobs.delete(server.tenant, &crate::bundle_file::blob_name(&version)).await?;
+        }
+        Ok(())
+    }
+
+    /// The server with this slug, from memory when it was read before.
+    pub(crate) async fn server_by_slug(&self, tenant: TenantId, slug: &str) -> Result<Option<ServerRecord>> {
+        let key = (tenant, slug.to_owned());
+        if let Some(known) = self.known_servers.get(&key) {
+            return Ok(Some(known));
+        }
+        let Ok(parsed) = slug.parse() else { return Ok(None) };
+        let epoch = self.known_servers.epoch();
+        let found = self.stores.servers.by_slug(tenant, &parsed).await?;
+        if let Some(server) = &found {
+            self.known_servers.fill(epoch, key, server.clone());
+        }
+        Ok(found)
+    }
+
+    /// The active version of a server, from memory when it was read before.
+    pub(crate) async fn active_version(&self, server: &ServerRecord) -> Result<Arc<ActiveVersion>> {
+        let digest = server.active.ok_or_else(|| {
+            Error::Unavailable(
+                Refusal::new("this server has no active version").hint("deploy one: smcp deploy"),
+            )
+        })?;
+        if let Some(known) = self.active.get(&server.id)
+            && known.version.digest == digest
+        {
+            return Ok(known);
+        }
+        let epoch = self.active.epoch();
+        let version = version_ref(server, digest);
+        let record = self.stores.versions.get(&version).await?;
+        let record = record.ok_or_else(|| Error::internal(format!("the active version {digest} is missing")))?;
+        let parsed = Arc::new(ActiveVersion {
+            version,
+            manifest: serde_json::from_str(&record.manifest).map_err(Error::internal)?,
+            definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
+        });
+        self.active.fill(epoch, server.id, Arc::clone(&parsed));
+        Ok(parsed)
+    }
+
+    fn forget_server(&self, server: &ServerRecord) {
+        self.known_servers.forget(&(server.tenant, server.slug.to_string()));
+        self.active.forget(&server.id);
+    }
+}
+
+/// A version of a server.
+pub(crate) fn version_ref(server: &ServerRecord, digest: Digest) -> VersionRef {
+    VersionRef { tenant: server.tenant, server: server.id, digest }
+}

@@ -1,0 +1,177 @@
+//! Legacy sessions: the sealed `Mcp-Session-Id` a client holds, and the record behind it (DESIGN 5).
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use smcp_mcp::Revision;
+use smcp_types::{Error, Result, SessionId, UnixMillis};
+
+use crate::{
+    Platform,
+    crypto::Belongs,
+    identity::VerifiedCaller,
+    memory::Epoch,
+    ports::{RingPurpose, ServerRecord, SessionRecord, VersionRef},
+};
+
+/// No session lives longer, however busy.
+const ABSOLUTE_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// A session nobody uses ends.
+const IDLE_LIFE: Duration = Duration::from_secs(3600);
+/// The idle expiry in the store is true to this.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+/// Longest sealed id worth opening: ours have about 150 characters.
+const MAX_SEALED_CHARS: usize = 256;
+/// Longest session id taken from a hosted server.
+const MAX_INNER_CHARS: usize = 512;
+
+/// What a sealed id says: all that never changes about a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sealed {
+    session: SessionId,
+    caller: [u8; 16],
+    revision: Revision,
+    expires: UnixMillis,
+}
+
+impl Sealed {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(50);
+        out.extend_from_slice(self.session.as_bytes());
+        out.extend_from_slice(&self.caller);
+        out.extend_from_slice(&self.expires.0.to_be_bytes());
+        out.extend_from_slice(self.revision.as_str().as_bytes());
+        out
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (session, rest) = bytes.split_first_chunk::<16>()?;
+        let (caller, rest) = rest.split_first_chunk::<16>()?;
+        let (expires, revision) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            session: SessionId::from_bytes(*session),
+            caller: *caller,
+            expires: UnixMillis(i64::from_be_bytes(*expires)),
+            revision: std::str::from_utf8(revision).ok()?.parse().ok()?,
+        })
+    }
+}
+
+/// A session that a client has proved to hold.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSession {
+    pub(crate) record: SessionRecord,
+    pub(crate) revision: Revision,
+}
+
+fn belongs<'a>(server: &ServerRecord, namespace: &'a str) -> Belongs<'a> {
+    Belongs { purpose: "mcp session", tenant: Some(server.tenant), namespace, key: "", version: 1 }
+}
+
+/// A session id from hosted code is fit to be sent back to it: visible ASCII (2025-11-25, Transports, Session
+/// Management) and not endless.
+pub(crate) fn inner_id_is_sound(inner: &str) -> bool {
+    !inner.is_empty() && inner.len() <= MAX_INNER_CHARS && inner.bytes().all(|b| (0x21..=0x7e).contains(&b))
+}
+
+impl Platform {
+    /// Begins a session: stores the record, then returns the sealed id for the client.
+    pub(crate) async fn begin_session(
+        &self,
+        caller: &VerifiedCaller,
+        server: &ServerRecord,
+        version: &VersionRef,
+        begun: Begun<'_>,
+    ) -> Result<String> {
+        let now = self.clock.now();
+        let record = SessionRecord {
+            tenant: server.tenant,
+            server: server.id,
+            id: SessionId::new(now, self.random()),
+            version: version.digest,
+            inner: begun.inner.to_owned(),
+            initialize: begun.initialize.to_owned(),
+            created_at: now,
+            idle_expires_at: now.after(IDLE_LIFE),
+        };
+        self.stores.sessions.create(&record).await?;
+        let sealed = Sealed {
+            session: record.id,
+            caller: caller.fingerprint(),
+            revision: begun.revision,
+            expires: now.after(ABSOLUTE_LIFE),
+        };
+        let namespace = server.id.to_string();
+        let bytes = self.ring.seal(RingPurpose::SessionSeal, belongs(server, &namespace), &sealed.to_bytes())?;
+        self.sessions.fill(self.sessions.epoch(), record.id, record);
+        Ok(BASE64URL_NOPAD.encode(&bytes))
+    }
+
+    /// The session a client names.
+    ///
+    /// # Errors
+    /// `NotFound` for a forged id, a stolen one, one of another server, an expired or an ended one: all the same.
+    pub(crate) async fn session(
+        &self,
+        caller: &VerifiedCaller,
+        server: &ServerRecord,
+        presented: &str,
+    ) -> Result<LiveSession> {
+        let gone = || Error::NotFound("session");
+        let now = self.clock.now();
+        let sealed = self.unseal(server, presented).ok_or_else(gone)?;
+        if sealed.caller != caller.fingerprint() || now >= sealed.expires {
+            return Err(gone());
+        }
+        let epoch = self.sessions.epoch();
+        let record = match self.sessions.get(&sealed.session) {
+            Some(record) => record,
+            None => self.stores.sessions.get(server.tenant, sealed.session).await?.ok_or_else(gone)?,
+        };
+        if record.server != server.id || now >= record.idle_expires_at {
+            self.end_session(&record).await?;
+            return Err(gone());
+        }
+        let record = self.keep_session(epoch, record, now).await?;
+        Ok(LiveSession { record, revision: sealed.revision })
+    }
+
+    fn unseal(&self, server: &ServerRecord, presented: &str) -> Option<Sealed> {
+        if presented.len() > MAX_SEALED_CHARS {
+            return None;
+        }
+        let bytes = BASE64URL_NOPAD.decode(presented.as_bytes()).ok()?;
+        let namespace = server.id.to_string();
+        let plain = self.ring.open_sealed(RingPurpose::SessionSeal, belongs(server, &namespace), &bytes).ok()?;
+        Sealed::from_bytes(&plain)
+    }
+
+    /// Moves the idle expiry, in the store at most once a minute.
+    async fn keep_session(&self, epoch: Epoch, mut record: SessionRecord, now: UnixMillis) -> Result<SessionRecord> {
+        let next = now.after(IDLE_LIFE);
+        if next.since(record.idle_expires_at) >= TOUCH_EVERY {
+            self.stores.sessions.touch(record.tenant, record.id, next).await?;
+            record.idle_expires_at = next;
+            self.sessions.fill(epoch, record.id, record.clone());
+        }
+        Ok(record)
+    }
+
+    /// Ends a session. From then on its id is as good as any forged one.
+    pub(crate) async fn end_session(&self, record: &SessionRecord) -> Result<()> {
+        self.stores.sessions.delete(record.tenant, record.id).await?;
+        self.sessions.forget(&record.id);
+        Ok(())
+    }
+}
+
+/// What a new session begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun<'a> {
+    /// The hosted server's own session id.
+    pub(crate) inner: &'a str,
+    /// The revision both sides agreed on.
+    pub(crate) revision: Revision,
+    /// The client's `initialize`, as it came.
+    pub(crate) initialize: &'a str,
+}

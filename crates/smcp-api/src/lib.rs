@@ -1,1 +1,17 @@
-//! Wire types and operations of the management API, and its OpenAPI document.
+//! Wire types and operations of the management API `/api/v1`, and its OpenAPI document.
+//!
+//! The contract, apart from the server that keeps it and the client that uses it (STYLE 12). Wire types are not domain
+//! types: they change only by addition.
+
+mod openapi;
+mod operations;
+mod problem;
+mod types;
+
+pub use openapi::document;
+pub use operations::{Method, OPERATIONS, Operation, OperationId};
+pub use problem::{PROBLEM_JSON, Problem};
+pub use types::{
+    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey, NewTenant,
+    RotateKey, Server, ServerList, ServerState, Tenant, TenantList, UploadedModule, Version, VersionList, WhoAmI,
+};

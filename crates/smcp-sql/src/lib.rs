@@ -1,1 +1,55 @@
-//! Queries and migrations in the SQLite dialect over a two-call port.
+//! Queries and migrations in the dialect that SQLite and D1 share, over a port with two calls.
+
+mod keys;
+mod logs;
+mod migrate;
+mod port;
+mod ring;
+mod row;
+mod servers;
+mod sessions;
+mod tenants;
+mod versions;
+
+use std::sync::Arc;
+
+pub use migrate::{MigrateError, Migration, MigrationSet, migrate};
+pub use port::{Row, Sql, SqlError, Statement, Value};
+
+/// The control database: tenants, servers, versions, keys, sessions, the key ring.
+pub const CONTROL: MigrationSet = MigrationSet {
+    name: "control",
+    migrations: &[Migration { number: 1, name: "first light", sql: include_str!("migrations/control-0001.sql") }],
+};
+
+/// The events database: what hosted code printed. Apart from control, so that a flood of lines never delays a deploy.
+pub const EVENTS: MigrationSet = MigrationSet {
+    name: "events",
+    migrations: &[Migration { number: 1, name: "log lines", sql: include_str!("migrations/events-0001.sql") }],
+};
+
+/// Every store of the control database, over one `Sql`.
+#[derive(Clone)]
+pub struct ControlStore<S> {
+    sql: Arc<S>,
+}
+
+impl<S: Sql> ControlStore<S> {
+    /// Stores over a migrated control database.
+    pub fn new(sql: Arc<S>) -> Self {
+        Self { sql }
+    }
+}
+
+/// The store of the events database.
+#[derive(Clone)]
+pub struct EventStore<S> {
+    sql: Arc<S>,
+}
+
+impl<S: Sql> EventStore<S> {
+    /// A store over a migrated events database.
+    pub fn new(sql: Arc<S>) -> Self {
+        Self { sql }
+    }
+}

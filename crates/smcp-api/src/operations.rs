@@ -1,0 +1,130 @@
+//! The operations: one table that the router, the OpenAPI document, the client and the tests of every route read.
+
+/// HTTP methods the API uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// In capitals, as on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One operation of the API.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Which one.
+    pub id: OperationId,
+    /// Its method.
+    pub method: Method,
+    /// Its path, parameters in braces.
+    pub path: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Name of the request's schema.
+    pub request: Option<&'static str>,
+    /// Status and name of the answer's schema.
+    pub response: (u16, Option<&'static str>),
+    /// Query parameters: name and what it is.
+    pub query: &'static [(&'static str, &'static str)],
+    /// Whether it needs a credential. What it needs beyond that is the policy's to say.
+    pub authenticated: bool,
+}
+
+macro_rules! operations {
+    ($($id:ident: $method:ident $path:literal, $summary:literal,
+       $request:expr => $status:literal $response:expr, $query:expr, $authenticated:literal;)*) => {
+        /// The name of an operation; `operationId` in the OpenAPI document.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum OperationId {
+            $(#[doc = $summary] $id,)*
+        }
+
+        impl OperationId {
+            /// The name in the OpenAPI document.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$id => stringify!($id),)* }
+            }
+
+            /// The operation.
+            #[must_use]
+            pub const fn operation(self) -> &'static Operation {
+                &OPERATIONS[self as usize]
+            }
+        }
+
+        /// Every operation.
+        pub const OPERATIONS: &[Operation] = &[$(Operation {
+            id: OperationId::$id,
+            method: Method::$method,
+            path: $path,
+            summary: $summary,
+            request: $request,
+            response: ($status, $response),
+            query: $query,
+            authenticated: $authenticated,
+        },)*];
+    };
+}
+
+const PAGE: &[(&str, &str)] = &[("after", "The `next` of the page before"), ("limit", "Most items, 1 to 200")];
+const LOGS: &[(&str, &str)] = &[
+    ("limit", "Most lines, 1 to 10000"),
+    ("level", "debug, info, warn or error: nothing quieter"),
+    ("follow", "true: an event stream of the lines as they come, after the last ones"),
+];
+
+operations! {
+    WhoAmI: Get "/api/v1/whoami", "Whom the key stands for",
+        None => 200 Some("WhoAmI"), &[], true;
+    GetHealth: Get "/api/v1/health", "How the platform is",
+        None => 200 Some("Health"), &[], true;
+    GetOpenApi: Get "/api/v1/openapi.json", "This document",
+        None => 200 None, &[], false;
+    ListTenants: Get "/api/v1/tenants", "The tenants the caller may see",
+        None => 200 Some("TenantList"), PAGE, true;
+    CreateTenant: Post "/api/v1/tenants", "Create a tenant",
+        Some("NewTenant") => 201 Some("Tenant"), &[], true;
+    GetTenant: Get "/api/v1/tenants/{tenant}", "One tenant",
+        None => 200 Some("Tenant"), &[], true;
+    ListKeys: Get "/api/v1/tenants/{tenant}/keys", "The API keys of a tenant",
+        None => 200 Some("KeyList"), &[], true;
+    CreateKey: Post "/api/v1/tenants/{tenant}/keys", "Create an API key; it is shown this once",
+        Some("NewKey") => 201 Some("IssuedKey"), &[], true;
+    RotateKey: Post "/api/v1/tenants/{tenant}/keys/{key}/rotate", "Give a key a new secret",
+        Some("RotateKey") => 200 Some("IssuedKey"), &[], true;
+    RevokeKey: Delete "/api/v1/tenants/{tenant}/keys/{key}", "End a key, at once and for good",
+        None => 200 Some("Key"), &[], true;
+    ListServers: Get "/api/v1/tenants/{tenant}/servers", "The servers of a tenant and how they are",
+        None => 200 Some("ServerList"), PAGE, true;
+    GetServer: Get "/api/v1/tenants/{tenant}/servers/{server}", "One server and how it is",
+        None => 200 Some("Server"), &[], true;
+    DeleteServer: Delete "/api/v1/tenants/{tenant}/servers/{server}", "Delete a server with all its versions",
+        None => 204 None, &[], true;
+    ListVersions: Get "/api/v1/tenants/{tenant}/servers/{server}/versions", "The versions of a server",
+        None => 200 Some("VersionList"), &[], true;
+    DeployVersion: Post "/api/v1/tenants/{tenant}/servers/{server}/versions",
+        "Check a bundle by starting it once, and store it",
+        Some("Deploy") => 201 Some("DeployedVersion"), &[], true;
+    GetVersion: Get "/api/v1/tenants/{tenant}/servers/{server}/versions/{version}", "One version",
+        None => 200 Some("Version"), &[], true;
+    ActivateVersion: Post "/api/v1/tenants/{tenant}/servers/{server}/versions/{version}/activate",
+        "Send calls to this version, forwards or back",
+        None => 200 Some("Server"), &[], true;
+    GetLogs: Get "/api/v1/tenants/{tenant}/servers/{server}/logs", "What a server printed",
+        None => 200 Some("LogPage"), LOGS, true;
+}

@@ -1,0 +1,295 @@
+//! The wire types. Times are Unix milliseconds, ids are opaque strings.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tenant {
+    /// Opaque id.
+    pub id: String,
+    /// Its name in paths.
+    pub slug: String,
+    /// When it was created.
+    pub created_at: i64,
+}
+
+/// A page of tenants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TenantList {
+    /// Oldest first.
+    pub items: Vec<Tenant>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A tenant to create.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenant {
+    /// 1 to 30 characters of a-z, 0-9 and single inner hyphens. Never given out twice.
+    pub slug: String,
+}
+
+/// What is known of an API key. Never the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Key {
+    /// Opaque id; stays the same over rotation.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// `admin`, `mcp_user` or `read_only`.
+    pub role: String,
+    /// Slugs of the servers it is limited to; empty for all.
+    pub servers: Vec<String>,
+    /// `active` or `revoked`.
+    pub status: String,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// Until when the key before the last rotation works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_until: Option<i64>,
+    /// When it was created.
+    pub created_at: i64,
+    /// When it was last used, to the minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<i64>,
+}
+
+/// The API keys of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyList {
+    /// Oldest first.
+    pub items: Vec<Key>,
+}
+
+/// An API key to create.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// A name for people, 1 to 100 characters.
+    pub name: String,
+    /// `admin`, `mcp_user` or `read_only`.
+    pub role: String,
+    /// Slugs of the servers it shall be limited to; empty for all.
+    #[serde(default)]
+    pub servers: Vec<String>,
+    /// When it shall stop working.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+}
+
+/// An API key, shown this once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct IssuedKey {
+    /// `smcp_<tenantId>_<random>`. It cannot be shown again.
+    pub key: String,
+    /// What is known of it from now on.
+    #[serde(flatten)]
+    pub record: Key,
+}
+
+/// How to rotate an API key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// How long the old key goes on working, in seconds, at most 30 days.
+    #[serde(default)]
+    pub grace_seconds: u64,
+}
+
+/// How a server's active version is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ServerState {
+    /// No version was ever activated.
+    Empty,
+    /// No process; the next call starts one.
+    Asleep,
+    /// A process is starting.
+    Starting,
+    /// A process answers.
+    Ready {
+        /// Since when.
+        since: i64,
+    },
+    /// In-flight calls finish; then it sleeps.
+    Stopping,
+    /// It crashed or did not start.
+    Failing {
+        /// Why.
+        reason: String,
+        /// Failures in a row.
+        attempts: u32,
+        /// Not tried again before this time.
+        retry_at: i64,
+    },
+}
+
+/// A hosted server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    /// Opaque id.
+    pub id: String,
+    /// Slug of its tenant.
+    pub tenant: String,
+    /// Its name in its path.
+    pub slug: String,
+    /// Where MCP clients connect.
+    pub url: String,
+    /// Digest of the version that calls go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_version: Option<String>,
+    /// How that version is.
+    #[serde(flatten)]
+    pub state: ServerState,
+    /// When it was created.
+    pub created_at: i64,
+}
+
+/// A page of servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerList {
+    /// Oldest first.
+    pub items: Vec<Server>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// An immutable version of a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Version {
+    /// SHA-256 of its manifest and modules.
+    pub digest: String,
+    /// Whether calls go to it.
+    pub active: bool,
+    /// Who deployed it.
+    pub created_by: String,
+    /// When it was stored.
+    pub created_at: i64,
+    /// The locked manifest.
+    #[schema(value_type = Object)]
+    pub manifest: Value,
+    /// What it showed when it was started once: revisions, tools, prompts, resources.
+    #[schema(value_type = Object)]
+    pub definitions: Value,
+}
+
+/// The versions of a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct VersionList {
+    /// Newest first.
+    pub items: Vec<Version>,
+}
+
+/// What kind of module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModuleKind {
+    /// An ECMAScript module.
+    EsModule,
+    /// A WebAssembly module.
+    Wasm,
+    /// A string.
+    Text,
+    /// Bytes.
+    Data,
+    /// A JSON value.
+    Json,
+}
+
+/// One module of a bundle on its way in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadedModule {
+    /// Relative name, as imports spell it.
+    pub name: String,
+    /// What it is.
+    pub kind: ModuleKind,
+    /// Its bytes in base64 (RFC 4648, section 4).
+    pub content: String,
+}
+
+/// A bundle to check and store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deploy {
+    /// The locked manifest.
+    #[schema(value_type = Object)]
+    pub manifest: Value,
+    /// At most 64 modules, 10 MiB in all.
+    pub modules: Vec<UploadedModule>,
+}
+
+/// A version that passed its check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeployedVersion {
+    /// The server it belongs to, created if it was not there.
+    pub server: Server,
+    /// The version.
+    pub version: Version,
+    /// Whether exactly this content was there already.
+    pub known: bool,
+}
+
+/// How loud a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// `console.debug`
+    Debug,
+    /// `console.log` and `console.info`
+    Info,
+    /// `console.warn`
+    Warn,
+    /// `console.error`, exceptions, standard error
+    Error,
+}
+
+/// One line a hosted server printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// When.
+    pub at: i64,
+    /// How loud.
+    pub level: LogLevel,
+    /// The call it belongs to, if that is known. A label: hosted code could forge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The text.
+    pub message: String,
+}
+
+/// The last lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogPage {
+    /// Oldest first.
+    pub items: Vec<LogLine>,
+}
+
+/// Whom a key stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhoAmI {
+    /// The caller's id over the whole platform.
+    pub principal: String,
+    /// Slug of the tenant its roles count in.
+    pub tenant: String,
+    /// Its roles.
+    pub roles: Vec<String>,
+}
+
+/// How the platform is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ready` or `unready`.
+    pub status: String,
+    /// Why it is unready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The platform's version.
+    pub version: String,
+}

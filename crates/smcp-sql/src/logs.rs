@@ -1,0 +1,84 @@
+//! The store of what hosted code printed.
+
+use async_trait::async_trait;
+use smcp_core::ports::{LogLevel, LogLine, LogStore, StoreError, StoreResult, VersionRef};
+use smcp_types::{RequestId, ServerId, TenantId, UnixMillis};
+
+use crate::{
+    EventStore,
+    port::{Sql, Statement, Value},
+    row::{Columns, all},
+};
+
+const LEVELS: [LogLevel; 4] = [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
+
+const fn level_number(level: LogLevel) -> i64 {
+    match level {
+        LogLevel::Debug => 0,
+        LogLevel::Info => 1,
+        LogLevel::Warn => 2,
+        LogLevel::Error => 3,
+    }
+}
+
+fn read(columns: &mut Columns) -> Result<LogLine, StoreError> {
+    let at = columns.take()?;
+    let number: i64 = columns.take()?;
+    let level = LEVELS.into_iter().find(|level| level_number(*level) == number);
+    let request_id: Option<Vec<u8>> = columns.take()?;
+    Ok(LogLine {
+        at,
+        level: level.ok_or_else(|| StoreError::Broken(format!("no log level {number}")))?,
+        request_id: request_id.and_then(|bytes| bytes.try_into().ok()).map(RequestId::from_bytes),
+        message: columns.take()?,
+    })
+}
+
+#[async_trait]
+impl<S: Sql> LogStore for EventStore<S> {
+    async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()> {
+        let insert = "INSERT INTO log_lines (tenant_id, server_id, version, at, level, request_id, message)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let statement = |(version, line): &(VersionRef, LogLine)| {
+            let request = line.request_id.map_or(Value::Null, |id| Value::Blob(id.as_bytes().to_vec()));
+            Statement::new(
+                insert,
+                [
+                    version.tenant.into(),
+                    version.server.into(),
+                    version.digest.into(),
+                    line.at.into(),
+                    level_number(line.level).into(),
+                    request,
+                    line.message.as_str().into(),
+                ],
+            )
+        };
+        self.sql.batch(lines.iter().map(statement).collect()).await?;
+        Ok(())
+    }
+
+    async fn tail(&self, tenant: TenantId, server: ServerId, level: LogLevel, limit: u32) -> StoreResult<Vec<LogLine>> {
+        let query = "SELECT at, level, request_id, message FROM log_lines
+                     WHERE tenant_id = ?1 AND server_id = ?2 AND level >= ?3 ORDER BY id DESC LIMIT ?4";
+        let parameters = [tenant.into(), server.into(), level_number(level).into(), limit.into()];
+        let mut lines = all(self.sql.run(Statement::new(query, parameters)).await?, read)?;
+        lines.reverse();
+        Ok(lines)
+    }
+
+    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()> {
+        let old = Statement::new("DELETE FROM log_lines WHERE at < ?1", [before.into()]);
+        // The id of the newest line that is one too many, for each server that has so many.
+        let many = Statement::new(
+            "DELETE FROM log_lines WHERE id IN (
+               SELECT id FROM (
+                 SELECT id, row_number() OVER (PARTITION BY tenant_id, server_id ORDER BY id DESC) AS place
+                 FROM log_lines)
+               WHERE place > ?1)",
+            [keep.into()],
+        );
+        self.sql.batch(vec![old, many]).await?;
+        Ok(())
+    }
+}

@@ -1,1 +1,20 @@
 //! Runs hosted code: workerd processes, their sockets and logs.
+
+mod cache;
+mod config;
+mod drain;
+mod egress;
+mod exit;
+mod launcher;
+mod link;
+mod locate;
+mod logline;
+mod process;
+mod run_folder;
+mod supervisor;
+mod trial;
+
+pub use cache::Bundles;
+pub use launcher::{LaunchSpec, Launcher, PlainLauncher};
+pub use locate::{Workerd, in_runtime, locate};
+pub use supervisor::{Options, Parts, Supervisor};

@@ -264,7 +264,9 @@ fn a_shutdown_stops_everything_within_its_time() {
     fleet.observe(ms(10), &version(A), Event::StopSent { generation: g(1), grace: ms(500) });
     fleet.observe(ms(10), &version(B), Event::KillSent { generation: g(2) });
     fleet.observe(ms(11), &version(B), exited(2));
-    fleet.observe(ms(11), &version(C), Event::CallGaveUp);
+    for name in [B, C] {
+        fleet.observe(ms(11), &version(name), Event::CallGaveUp);
+    }
     assert_eq!(fleet.plan(ms(510)).actions, [kill(A, 1), forget(B), forget(C)]);
     assert!(!fleet.is_quiet());
     fleet.observe(ms(511), &version(A), exited(1));

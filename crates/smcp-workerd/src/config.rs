@@ -1,0 +1,150 @@
+//! From a bundle to the text of a workerd configuration.
+
+use std::fmt::Write as _;
+
+use smcp_core::wrapper::{ENTRY_NAME, WRAPPER_FLAG, WRAPPER_NAME, WRAPPER_SOURCE, entry_source};
+use smcp_manifest::{Bundle, LockedManifest, Module, ModuleKind};
+use smcp_types::{Error, Refusal, Result};
+
+/// The socket that hosted code listens on.
+pub(crate) const MAIN_SOCKET: &str = "in";
+/// The socket that answers as long as the event loop turns; the watchdog's.
+pub(crate) const HEALTH_SOCKET: &str = "health";
+/// The header in which labels reach the wrapper as `request.cf`; workerd takes it off the request.
+pub(crate) const LABELS_HEADER: &str = "x-smcp-cf";
+
+/// The services and sockets around the worker. Paths here are placeholders that the launcher overrides by name, so that
+/// one configuration serves every process of the version. `internet` must be defined: workerd adds an open network
+/// service otherwise.
+const SURROUNDINGS: &str = r#"
+    ( name = "egress", external = ( address = "unix:/out/egress.sock", http = ( style = proxy ) ) ),
+    ( name = "internet", external = ( address = "unix:/out/egress.sock", http = ( style = proxy ) ) ),
+    ( name = "health", disk = ( path = "/health" ) ) ],
+  sockets = [
+    ( name = "in", address = "unix:/in", service = "main",
+      http = ( style = proxy, cfBlobHeader = "x-smcp-cf" ) ),
+    ( name = "health", address = "unix:/health", service = "health", http = () ) ] );
+"#;
+
+const HEAD: &str = r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  v8Flags = [ "--max-old-space-size=64", "--max-semi-space-size=2" ],
+  logging = ( structuredLogging = true ),
+  services = [
+"#;
+
+/// Changes whenever the text for the same bundle would: part of the name of a compiled configuration.
+pub(crate) fn fingerprint() -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    // Not a security boundary: a collision after an upgrade is all it has to avoid.
+    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js"), include_str!("config.rs")).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// The configuration of a bundle.
+///
+/// # Errors
+/// `Invalid` when a module has one of the platform's own names.
+pub(crate) fn config_text(bundle: &Bundle) -> Result<String> {
+    let manifest = bundle.manifest();
+    let mut text = HEAD.to_owned();
+    text.push_str("    ( name = \"main\", worker = ( globalOutbound = \"egress\",\n      modules = [");
+    let entry = entry_source(&manifest.main);
+    push_module(&mut text, ENTRY_NAME, "esModule", entry.as_bytes());
+    push_module(&mut text, WRAPPER_NAME, "esModule", WRAPPER_SOURCE.as_bytes());
+    for module in bundle.modules() {
+        check_name(module)?;
+        push_module(&mut text, &module.name, field(module.kind), &module.bytes);
+    }
+    text.push_str(" ],\n      compatibilityDate = ");
+    push_literal(&mut text, manifest.compatibility_date.as_bytes());
+    text.push_str(",\n      compatibilityFlags = [ ");
+    for flag in flags(manifest) {
+        push_literal(&mut text, flag.as_bytes());
+        text.push_str(", ");
+    }
+    text.push_str("],\n      bindings = [ ");
+    for (name, value) in &manifest.vars {
+        text.push_str("( name = ");
+        push_literal(&mut text, name.as_bytes());
+        text.push_str(", text = ");
+        push_literal(&mut text, value.as_bytes());
+        text.push_str(" ), ");
+    }
+    text.push_str("] ) ),");
+    text.push_str(SURROUNDINGS);
+    Ok(text)
+}
+
+fn check_name(module: &Module) -> Result<()> {
+    if module.name == ENTRY_NAME || module.name == WRAPPER_NAME {
+        let message = format!("a module may not be called {}: the platform adds one of that name", module.name);
+        return Err(Error::Invalid(Refusal::new(message).hint("rename the module")));
+    }
+    Ok(())
+}
+
+/// The manifest's flags and the one the wrapper needs. Who asks to be without it gets the rest of the wish.
+fn flags(manifest: &LockedManifest) -> impl Iterator<Item = &str> {
+    let unwanted = [WRAPPER_FLAG, "no_nodejs_als"];
+    (manifest.compatibility_flags.iter().map(String::as_str))
+        .filter(move |flag| !unwanted.contains(flag))
+        .chain([WRAPPER_FLAG])
+}
+
+fn field(kind: ModuleKind) -> &'static str {
+    match kind {
+        ModuleKind::EsModule => "esModule",
+        ModuleKind::Wasm => "wasm",
+        ModuleKind::Text => "text",
+        ModuleKind::Data => "data",
+        ModuleKind::Json => "json",
+    }
+}
+
+fn push_module(text: &mut String, name: &str, field: &str, bytes: &[u8]) {
+    text.push_str("\n        ( name = ");
+    push_literal(text, name.as_bytes());
+    let _ = write!(text, ", {field} = ");
+    push_literal(text, bytes);
+    text.push_str(" ),");
+}
+
+/// Cap'n Proto's string literal; it holds text and bytes alike.
+fn push_literal(text: &mut String, bytes: &[u8]) {
+    text.reserve(bytes.len() + 2);
+    text.push('"');
+    for &byte in bytes {
+        match byte {
+            b'"' => text.push_str("\\\""),
+            b'\\' => text.push_str("\\\\"),
+            b'\n' => text.push_str("\\n"),
+            0x20..=0x7e => text.push(char::from(byte)),
+            other => {
+                let _ = write!(text, "\\x{other:02x}");
+            }
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_its_literal() {
+        let mut text = String::new();
+        push_literal(&mut text, b"a\"b\\c\nd\0\x7f\xff\r e");
+        assert_eq!(text, r#""a\"b\\c\nd\x00\x7f\xff\x0d e""#);
+    }
+
+    #[test]
+    fn the_surroundings_use_the_names_the_rest_of_the_crate_does() {
+        assert!(SURROUNDINGS.contains(&format!("cfBlobHeader = \"{LABELS_HEADER}\"")));
+        for name in [MAIN_SOCKET, HEALTH_SOCKET] {
+            assert!(SURROUNDINGS.contains(&format!("( name = \"{name}\", address")), "{name}");
+        }
+    }
+}

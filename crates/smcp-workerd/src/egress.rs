@@ -1,0 +1,64 @@
+//! The only way out of hosted code: for now a service that refuses every request and names the line that would allow it.
+
+use std::{convert::Infallible, io, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use smcp_core::ports::Clock;
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    task::JoinHandle,
+};
+
+/// Connections served at once, of all versions together; more are closed unheard, which refuses them too.
+const MAX_CONNECTIONS: usize = 512;
+/// Longest host name there is.
+const MAX_HOST: usize = 253;
+/// How long a failed accept, most likely for want of descriptors, waits for better times.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on the path and answers 403 to everything, until the task is aborted.
+pub(crate) fn refuse_all(path: &Path, clock: Arc<dyn Clock>) -> io::Result<JoinHandle<()>> {
+    let listener = UnixListener::bind(path)?;
+    #[allow(clippy::disallowed_methods, reason = "the supervisor aborts it when it is dropped")]
+    Ok(tokio::spawn(accept(listener, clock)))
+}
+
+async fn accept(listener: UnixListener, clock: Arc<dyn Clock>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            clock.sleep(PAUSE).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        #[allow(clippy::disallowed_methods, reason = "bounded by the places, ends with its connection")]
+        tokio::spawn(async move {
+            serve(stream).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(stream: UnixStream) {
+    let answer = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(refuse(request.uri())) });
+    // A broken connection is the hosted code's own loss.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+fn refuse(target: &Uri) -> Response<Full<Bytes>> {
+    let host = target.host().unwrap_or("the host");
+    let host = &host[..host.floor_char_boundary(MAX_HOST)];
+    let sentence = format!("outbound requests to {host} are not allowed: egress.allow = [\"{host}\"] in smcp.toml would\n");
+    let mut response = Response::new(Full::new(Bytes::from(sentence)));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // The body of the request is not read, so the connection cannot be used again.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,204 @@
+//! One running process: started, watched to its end, drained.
+
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use smcp_core::ports::{Clock, LogLevel, LogLine};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::unix::pipe,
+    process::Child,
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    Launcher,
+    config::MAIN_SOCKET,
+    drain::drain,
+    exit::{Tail, reason},
+    launcher::LaunchSpec,
+    logline,
+    run_folder::{RunFolder, Socket},
+};
+
+/// How long the pipes of a process that has ended are read on.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Takes the lines of one process.
+pub(crate) type LineSink = Arc<dyn Fn(LogLine) + Send + Sync>;
+
+/// What a process can be told. It is also killed when nobody can tell it anything any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Finish what runs and end.
+    Finish,
+    /// End now.
+    Kill,
+}
+
+/// The sender of orders.
+pub(crate) type Orders = mpsc::UnboundedSender<Order>;
+/// The process's end of it.
+pub(crate) type Inbox = mpsc::UnboundedReceiver<Order>;
+
+/// What every process of this node shares.
+pub(crate) struct Host {
+    pub(crate) launcher: Arc<dyn Launcher>,
+    pub(crate) binary: PathBuf,
+    pub(crate) run: RunFolder,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A process that was started and may not be ready yet.
+pub(crate) struct Process {
+    /// The path of its socket, gone with it.
+    pub(crate) socket: PathBuf,
+    control: Option<pipe::Receiver>,
+    exit: watch::Receiver<Option<String>>,
+}
+
+impl Host {
+    /// Starts a process with this configuration. It ends on an order, or when all senders of orders are gone.
+    pub(crate) async fn start(&self, config: File, inbox: Inbox, sink: LineSink) -> io::Result<Process> {
+        let (socket, health) = self.run.sockets()?;
+        let (control_in, control) = pipe::pipe()?;
+        let spec = LaunchSpec {
+            binary: self.binary.clone(),
+            listen: socket.share()?,
+            health: health.share()?,
+            control: control_in.into_blocking_fd()?,
+            config,
+            egress: self.run.egress(),
+            health_dir: self.run.health(),
+        };
+        let child = self.launcher.launch(spec).await?;
+        let path = socket.path().to_owned();
+        let (exited, exit) = watch::channel(None);
+        let watcher = Watcher { child, sockets: [socket, health], sink, clock: Arc::clone(&self.clock) };
+        #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its orders")]
+        tokio::spawn(watcher.watch(inbox, exited));
+        Ok(Process { socket: path, control: Some(control), exit })
+    }
+}
+
+impl Process {
+    /// Waits until it listens; false when it has ended before.
+    pub(crate) async fn ready(&mut self) -> bool {
+        let Some(control) = self.control.take() else { return false };
+        let mut lines = BufReader::new(control).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["event"] == "listen" && event["socket"] == MAIN_SOCKET {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What tells of its end.
+    pub(crate) fn into_exit(self) -> watch::Receiver<Option<String>> {
+        self.exit
+    }
+
+    /// Waits for its end; says how it ended.
+    pub(crate) async fn ended(&mut self) -> String {
+        match self.exit.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // The watcher runs to its end unless the runtime stops, which kills the process too.
+            Err(_) => "the platform stopped".to_owned(),
+        }
+    }
+}
+
+/// Owns the process until its end.
+struct Watcher {
+    child: Child,
+    sockets: [Socket; 2],
+    sink: LineSink,
+    clock: Arc<dyn Clock>,
+}
+
+impl Watcher {
+    async fn watch(mut self, mut inbox: Inbox, exited: watch::Sender<Option<String>>) {
+        let tail = Arc::new(Mutex::new(Tail::default()));
+        let output = self.child.stdout.take().map(|out| self.drain_output(out));
+        let errors = self.child.stderr.take().map(|err| self.drain_errors(err, Arc::clone(&tail)));
+        let mut drains = std::pin::pin!(async {
+            futures_util::future::join(run_opt(output), run_opt(errors)).await;
+        });
+        let mut drained = false;
+        let mut asked = false;
+        let mut orphaned = false;
+        let status = loop {
+            tokio::select! {
+                status = self.child.wait() => break status,
+                () = &mut drains, if !drained => drained = true,
+                order = inbox.recv(), if !orphaned => {
+                    asked = true;
+                    orphaned = order.is_none();
+                    self.obey(order.unwrap_or(Order::Kill));
+                }
+            }
+        };
+        if !drained {
+            tokio::select! {
+                () = &mut drains => {}
+                () = self.clock.sleep(LAST_WORDS) => {}
+            }
+        }
+        let reason = match status {
+            Ok(status) => reason(status, asked, &tail.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(error) => format!("cannot be watched: {error}"),
+        };
+        // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
+        drop(self.sockets);
+        exited.send_replace(Some(reason));
+    }
+
+    fn obey(&mut self, order: Order) {
+        match (order, self.child.id()) {
+            (Order::Finish, Some(id)) => {
+                // The child has not been reaped, so the number is still its own.
+                let id = Pid::from_raw(i32::try_from(id).unwrap_or(i32::MAX));
+                let _ = kill(id, Signal::SIGTERM);
+            }
+            (Order::Kill, Some(_)) => {
+                let _ = self.child.start_kill();
+            }
+            (Order::Finish | Order::Kill, None) => {}
+        }
+    }
+
+    fn drain_output(&self, stream: tokio::process::ChildStdout) -> impl Future<Output = ()> + use<> {
+        let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
+        drain(stream, move |line, cut| sink(logline::read(line, cut, LogLevel::Info, clock.now())))
+    }
+
+    fn drain_errors(
+        &self,
+        stream: tokio::process::ChildStderr,
+        tail: Arc<Mutex<Tail>>,
+    ) -> impl Future<Output = ()> + use<> {
+        let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
+        drain(stream, move |line, cut| {
+            let line = logline::read(line, cut, LogLevel::Error, clock.now());
+            tail.lock().unwrap_or_else(PoisonError::into_inner).push(&line.message);
+            sink(line);
+        })
+    }
+}
+
+async fn run_opt(work: Option<impl Future<Output = ()>>) {
+    if let Some(work) = work {
+        work.await;
+    }
+}

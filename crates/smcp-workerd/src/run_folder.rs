@@ -1,0 +1,98 @@
+//! The private folder of sockets: short names, mode 0700, nothing left over.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+            net::UnixListener,
+        },
+    },
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Longest path of a socket that the kernel takes, its final zero aside.
+const MAX_PATH: usize = 107;
+/// Room for the longest name this module gives: `/`, a number and `.h`.
+const MAX_NAME: usize = 1 + 20 + 2;
+
+/// The folder. Every socket in it is ours; every process gets its own.
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    next: AtomicU64,
+}
+
+impl RunFolder {
+    /// Takes the folder over: makes it, makes it private, and removes the sockets a killed platform left behind. The
+    /// caller makes sure that no other platform uses it.
+    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+        if path.as_os_str().len() + MAX_NAME > MAX_PATH {
+            let why = format!("the run folder's path is too long for sockets (at most {} bytes)", MAX_PATH - MAX_NAME);
+            return Err(io::Error::new(ErrorKind::InvalidInput, why));
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        let found = fs::symlink_metadata(&path)?;
+        if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "the run folder belongs to somebody else"));
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            if entry.file_type()?.is_socket() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        let folder = Self { path, next: AtomicU64::new(1) };
+        fs::create_dir_all(folder.health())?;
+        fs::write(folder.health().join("ok"), "ok\n")?;
+        Ok(folder)
+    }
+
+    /// The folder with the one file that the health socket serves.
+    pub(crate) fn health(&self) -> PathBuf {
+        self.path.join("health")
+    }
+
+    /// Where outgoing requests of hosted code go.
+    pub(crate) fn egress(&self) -> PathBuf {
+        self.path.join("egress")
+    }
+
+    /// A pair of listening sockets for a new process.
+    pub(crate) fn sockets(&self) -> io::Result<(Socket, Socket)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let bind = |suffix| Socket::bind(self.path.join(format!("{number}{suffix}")));
+        Ok((bind("")?, bind(".h")?))
+    }
+}
+
+/// A listening socket that we hold. Its name goes when it is dropped; so does every connection nobody has accepted.
+pub(crate) struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Socket {
+    fn bind(path: PathBuf) -> io::Result<Self> {
+        let listener = UnixListener::bind(&path)?;
+        Ok(Self { path, listener })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A second descriptor of it, for a process.
+    pub(crate) fn share(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,185 @@
+//! The supervisor: owns the fleet, carries out its plans, and is the platform's way to hosted code.
+
+mod call;
+mod generation;
+mod shared;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use smcp_core::{
+    authority::{Deploy, Permit, UseServer},
+    fleet::{Fleet, Generation, Settings},
+    ports::{
+        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Trial, TrialRefused, VersionRef,
+    },
+};
+use smcp_manifest::Bundle;
+use smcp_types::{Error, Refusal, Result};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    Bundles, Launcher, Workerd,
+    cache::ConfigCache,
+    egress,
+    process::{Host, Inbox},
+    run_folder::RunFolder,
+    trial,
+};
+use shared::{Effect, Shared};
+
+pub(crate) use call::{Missed, exchange, timed_out};
+pub(crate) use shared::Ready;
+
+/// What the supervisor keeps to.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The binary.
+    pub workerd: Workerd,
+    /// Compiled configurations go here; may be emptied while the platform is down.
+    pub cache_dir: PathBuf,
+    /// Sockets go here: a short path, used by this platform alone, made private.
+    pub run_dir: PathBuf,
+    /// Times and bounds of the planner.
+    pub fleet: Settings,
+    /// Longest start of a trial.
+    pub trial_start: Duration,
+}
+
+/// What the supervisor needs from the rest of the platform.
+#[derive(Clone)]
+pub struct Parts {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Where the output of hosted code goes.
+    pub logs: Arc<dyn LogSink>,
+    /// Where bundles come from.
+    pub bundles: Arc<dyn Bundles>,
+    /// How processes are started.
+    pub launcher: Arc<dyn Launcher>,
+}
+
+/// Runs hosted code: one process per version, as the fleet plans. Dropping it kills every process.
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    trial_start: Duration,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Supervisor {
+    /// Takes the run folder over and begins. To be called on the runtime that is to run it.
+    ///
+    /// # Errors
+    /// `Unavailable` when a folder cannot be used.
+    pub fn start(options: Options, parts: Parts) -> Result<Self> {
+        let unusable = |path: PathBuf| {
+            move |error: std::io::Error| {
+                let message = format!("the folder {} cannot be used: {error}", path.display());
+                Error::Unavailable(Refusal::new(message).hint("choose another data directory with --data"))
+            }
+        };
+        let run = RunFolder::open(options.run_dir.clone()).map_err(unusable(options.run_dir.clone()))?;
+        let egress = egress::refuse_all(&run.egress(), Arc::clone(&parts.clock)).map_err(unusable(options.run_dir))?;
+        let binary = options.workerd.path().to_owned();
+        let cache = ConfigCache::open(options.cache_dir.clone(), options.workerd, Arc::clone(&parts.clock))
+            .map_err(unusable(options.cache_dir))?;
+        let host = Host { launcher: parts.launcher, binary, run, clock: Arc::clone(&parts.clock) };
+        let shared = Arc::new(Shared::new(Fleet::new(options.fleet), host, cache, parts.logs, parts.bundles));
+        #[allow(clippy::disallowed_methods, reason = "aborted when the supervisor is dropped")]
+        let executor = tokio::spawn(execute(Arc::clone(&shared)));
+        Ok(Self { shared, trial_start: options.trial_start, tasks: [executor, egress] })
+    }
+
+    /// Stops every process: what they have in flight may finish until `deadline` has passed. Returns when all are gone.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.shared.shut_down(deadline);
+        self.shared.wait_until_quiet().await;
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.shared.abandon();
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl Isolates for Supervisor {
+    async fn call(
+        &self,
+        permit: &Permit<UseServer>,
+        version: &VersionRef,
+        request: HostedRequest,
+    ) -> Result<HostedResponse> {
+        if !permit.covers(version) {
+            return Err(Error::internal("a permit was used for another server"));
+        }
+        call::call(&self.shared, version, &request).await
+    }
+
+    async fn trial(
+        &self,
+        permit: &Permit<Deploy>,
+        version: &VersionRef,
+        bundle: Arc<Bundle>,
+    ) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
+        if !permit.covers(version) {
+            let error = Error::internal("a permit was used for another server");
+            return Err(TrialRefused { error, logs: Vec::new() });
+        }
+        let started = trial::start(&self.shared.host, &self.shared.cache, version, &bundle, self.trial_start).await?;
+        Ok(Box::new(started))
+    }
+
+    async fn retire(&self, version: &VersionRef) {
+        self.shared.retire(version);
+    }
+
+    fn state(&self, version: &VersionRef) -> HostedState {
+        self.shared.state(version)
+    }
+
+    fn health(&self) -> Result<()> {
+        self.shared.health()
+    }
+}
+
+/// Plans, acts, and waits for news or the next deadline, for ever.
+async fn execute(shared: Arc<Shared>) {
+    loop {
+        let (effects, wake_in) = shared.step();
+        for effect in effects {
+            match effect {
+                Effect::Start { version, generation, inbox } => spawn_generation(&shared, version, generation, inbox),
+                Effect::Order { orders, order } => {
+                    // It has ended by itself meanwhile: its end is on the way.
+                    let _ = orders.send(order);
+                }
+            }
+        }
+        let deadline = async {
+            match wake_in {
+                Some(duration) => shared.host.clock.sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shared.news() => {}
+            () = deadline => {}
+        }
+    }
+}
+
+fn spawn_generation(shared: &Arc<Shared>, version: VersionRef, generation: Generation, inbox: Inbox) {
+    let life = generation::run(Arc::clone(shared), version, generation, inbox);
+    #[allow(clippy::disallowed_methods, reason = "ends with its process, which ends with its orders")]
+    tokio::spawn(life);
+}
+
+/// A channel for the orders of a new process.
+fn orders() -> (crate::process::Orders, Inbox) {
+    mpsc::unbounded_channel()
+}

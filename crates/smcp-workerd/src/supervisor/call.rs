@@ -1,0 +1,158 @@
+//! One call: wait for a process, send, and stream the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use smcp_core::ports::{Clock, HostedBody, HostedRequest, HostedResponse, VersionRef};
+use smcp_types::{Error, Refusal, Result};
+use tokio::sync::watch;
+
+use super::shared::{Admitted, Ready, Shared, Ticket};
+use crate::link::{Lease, SendError};
+
+/// Processes one call may be sent to, one after another, as long as nothing of it has left.
+const MAX_TRIES: u32 = 3;
+/// A connection breaks a moment before its process is known to be gone.
+const UNTIL_KNOWN: Duration = Duration::from_millis(500);
+
+/// Sends one call to a version and returns the head of the answer.
+pub(super) async fn call(
+    shared: &Arc<Shared>,
+    version: &VersionRef,
+    request: &HostedRequest,
+) -> Result<HostedResponse> {
+    tokio::select! {
+        answer = attempts(shared, version, request) => answer,
+        () = shared.host.clock.sleep(request.head_timeout) => Err(timed_out(request.head_timeout)),
+    }
+}
+
+pub(crate) fn timed_out(after: Duration) -> Error {
+    Error::TimedOut(Refusal::new(format!("the server did not answer within {} ms", after.as_millis())))
+}
+
+async fn attempts(shared: &Arc<Shared>, version: &VersionRef, request: &HostedRequest) -> Result<HostedResponse> {
+    for _ in 0..MAX_TRIES {
+        let ticket = admit(shared, version).await?;
+        let mut ready = ticket.ready.clone();
+        match exchange(&mut ready, &*shared.host.clock, request, ticket).await {
+            Ok(response) => return Ok(response),
+            Err(Missed::Unsent) => {}
+            Err(Missed::Failed(error)) => return Err(error),
+        }
+    }
+    Err(Error::Unavailable(Refusal::new("the server's process ends before it takes a call")))
+}
+
+/// A call that got no answer.
+pub(crate) enum Missed {
+    /// Nothing of it was sent, and the process is gone or going.
+    Unsent,
+    /// It failed.
+    Failed(Error),
+}
+
+/// Sends the request to one process. `keep` lives as long as the answer's body.
+pub(crate) async fn exchange<K: Send + 'static>(
+    ready: &mut Ready,
+    clock: &dyn Clock,
+    request: &HostedRequest,
+    keep: K,
+) -> std::result::Result<HostedResponse, Missed> {
+    match ready.link.send(request).await {
+        Ok((response, lease)) => {
+            let (head, body) = response.into_parts();
+            let body = stream_body(body, lease, ready.gone.clone(), keep);
+            Ok(HostedResponse { status: head.status, headers: head.headers, body })
+        }
+        Err(SendError::Refused(error)) => Err(Missed::Failed(error)),
+        Err(SendError::Unsent(why)) => {
+            if end_of(&mut ready.gone, clock).await.is_some() {
+                return Err(Missed::Unsent);
+            }
+            // Alive and yet not to be reached: its queue of connections is full.
+            let stuck = Refusal::new("the server takes no connection at the moment").private(why);
+            Err(Missed::Failed(Error::Unavailable(stuck)))
+        }
+        Err(SendError::Broken(why)) => {
+            let known = end_of(&mut ready.gone, clock).await;
+            Err(Missed::Failed(broken(known, &why)))
+        }
+    }
+}
+
+/// Why the process is gone, if it is or is about to be.
+async fn end_of(gone: &mut watch::Receiver<Option<String>>, clock: &dyn Clock) -> Option<String> {
+    tokio::select! {
+        end = gone.wait_for(Option::is_some) => match end {
+            Ok(reason) => reason.clone(),
+            // A generation that ended without a word: the platform stops.
+            Err(_) => Some("was stopped by the platform".to_owned()),
+        },
+        () = clock.sleep(UNTIL_KNOWN) => None,
+    }
+}
+
+fn broken(end: Option<String>, why: &str) -> Error {
+    let refusal = match end {
+        Some(reason) => Refusal::new(format!("the server's process ended during the call: {reason}")),
+        None => Refusal::new("the server broke off its answer"),
+    };
+    Error::Hosted(refusal.private(why))
+}
+
+/// The answer's body, chunk by chunk as it comes. Read to its end it gives the connection back; dropped before, it
+/// closes it, and hosted code learns of that.
+fn stream_body<K: Send + 'static>(
+    body: Incoming,
+    lease: Lease,
+    gone: watch::Receiver<Option<String>>,
+    keep: K,
+) -> HostedBody {
+    let state = Some((body, lease, gone, keep));
+    Box::pin(stream::unfold(state, |state| async move {
+        let (mut body, lease, mut gone, keep) = state?;
+        loop {
+            let error = match body.frame().await {
+                None => {
+                    lease.give_back();
+                    return None;
+                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => return Some((Ok::<Bytes, _>(bytes), Some((body, lease, gone, keep)))),
+                    // Trailers say nothing in MCP.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => error,
+            };
+            let known = end_of(&mut gone, lease.clock()).await;
+            return Some((Err(broken(known, &error.to_string())), None));
+        }
+    }))
+}
+
+/// Waits for a ticket; says so if the caller stops waiting.
+async fn admit(shared: &Arc<Shared>, version: &VersionRef) -> Result<Ticket> {
+    let (id, promise) = match shared.admit(version)? {
+        Admitted::Now(ticket) => return Ok(ticket),
+        Admitted::Later { id, promise } => (id, promise),
+    };
+    let _waiting = Waiting { shared, id };
+    let stopped = || Error::Unavailable(Refusal::new("the platform is stopping"));
+    promise.await.map_err(|_| stopped())?
+}
+
+/// A call that waits for a process; the fleet hears of it when it is dropped unanswered.
+struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.give_up(self.id);
+    }
+}

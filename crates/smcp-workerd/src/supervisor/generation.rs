@@ -1,0 +1,69 @@
+//! The life of one process as the fleet sees it: load, start, ready, gone.
+
+use std::{fs::File, sync::Arc};
+
+use smcp_core::{
+    fleet::{Event, Generation},
+    ports::{LogLevel, VersionRef},
+};
+use smcp_types::Result;
+use tokio::sync::watch;
+
+use super::shared::{Ready, Shared};
+use crate::{link::Link, process::Inbox};
+
+/// Runs one generation to its end and reports what becomes of it.
+pub(super) async fn run(shared: Arc<Shared>, version: VersionRef, generation: Generation, inbox: Inbox) {
+    let begun = shared.host.clock.monotonic();
+    let (gone, watched) = watch::channel(None);
+    let event = live(&shared, &version, generation, inbox, watched).await;
+    let lived = shared.host.clock.monotonic().saturating_sub(begun);
+    let reason = match &event {
+        Event::StartFailed { reason, .. } | Event::Exited { reason, .. } => reason.clone(),
+        other => format!("{other:?}"),
+    };
+    tracing::info!(
+        tenant.id = %version.tenant, server.id = %version.server, version = %version.digest.short(),
+        generation = generation.0, duration_ms = lived.as_millis(), reason, "hosted process ended"
+    );
+    shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
+    shared.ended(&version, generation, event);
+    // Only now: a call that learns of the end and asks again must not be sent here once more.
+    gone.send_replace(Some(reason));
+}
+
+async fn live(
+    shared: &Arc<Shared>,
+    version: &VersionRef,
+    generation: Generation,
+    mut inbox: Inbox,
+    gone: watch::Receiver<Option<String>>,
+) -> Event {
+    let failed = |reason: String| Event::StartFailed { generation, reason };
+    let config = tokio::select! {
+        config = config(shared, version) => config,
+        _ = inbox.recv() => return failed("was stopped by the platform before it started".to_owned()),
+    };
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return failed(error.to_string()),
+    };
+    let mut process = match shared.host.start(config, inbox, shared.sink(*version)).await {
+        Ok(process) => process,
+        Err(error) => return failed(format!("the platform could not start a process: {error}")),
+    };
+    if process.ready().await {
+        let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
+        shared.started(version, generation, Ready { link, gone });
+    }
+    Event::Exited { generation, reason: process.ended().await }
+}
+
+/// The compiled configuration, made again if it has gone.
+async fn config(shared: &Shared, version: &VersionRef) -> Result<File> {
+    if let Some(file) = shared.cache.get(version)? {
+        return Ok(file);
+    }
+    let bundle = shared.bundles.load(version).await?;
+    shared.cache.make(version, &bundle).await
+}

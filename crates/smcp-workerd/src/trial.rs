@@ -1,0 +1,135 @@
+//! A trial: a throw-away process that shows what a bundle is before it is stored.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use smcp_core::ports::{Clock, HostedRequest, HostedResponse, LogLine, Trial, TrialRefused, VersionRef};
+use smcp_manifest::Bundle;
+use smcp_types::{Error, Refusal, Result};
+use tokio::sync::mpsc;
+
+use crate::{
+    cache::ConfigCache,
+    link::Link,
+    process::{Host, LineSink, Order, Orders},
+    supervisor::{Missed, Ready, exchange, timed_out},
+};
+
+/// Most lines and bytes of a trial's output that are kept; the newest win.
+const MAX_LINES: usize = 500;
+const MAX_BYTES: usize = 256 << 10;
+
+/// A process that has started. Dropping it drops the orders, which kills it.
+pub(crate) struct RunningTrial {
+    ready: Ready,
+    clock: Arc<dyn Clock>,
+    logs: Arc<Mutex<Logs>>,
+    _orders: Orders,
+}
+
+#[derive(Default)]
+struct Logs {
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+}
+
+impl Logs {
+    fn push(&mut self, line: LogLine) {
+        self.bytes += line.message.len();
+        self.lines.push_back(line);
+        while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
+            self.bytes -= self.lines.pop_front().map_or(self.bytes, |gone| gone.message.len());
+        }
+    }
+}
+
+/// Compiles the bundle's configuration, keeps it for later starts, and starts a process with it.
+pub(crate) async fn start(
+    host: &Host,
+    cache: &ConfigCache,
+    version: &VersionRef,
+    bundle: &Bundle,
+    longest: Duration,
+) -> std::result::Result<RunningTrial, TrialRefused> {
+    let logs = Arc::new(Mutex::new(Logs::default()));
+    let known = cache.get(version).is_ok_and(|file| file.is_some());
+    match attempt(host, cache, version, bundle, (longest, &logs)).await {
+        Ok(trial) => Ok(trial),
+        Err(error) => {
+            if !known {
+                cache.remove(version);
+            }
+            Err(TrialRefused { error, logs: lines(&logs) })
+        }
+    }
+}
+
+async fn attempt(
+    host: &Host,
+    cache: &ConfigCache,
+    version: &VersionRef,
+    bundle: &Bundle,
+    (longest, logs): (Duration, &Arc<Mutex<Logs>>),
+) -> Result<RunningTrial> {
+    let config = match cache.get(version)? {
+        Some(file) => file,
+        None => cache.make(version, bundle).await?,
+    };
+    let sink: LineSink = {
+        let logs = Arc::clone(logs);
+        Arc::new(move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).push(line))
+    };
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let mut process = host.start(config, inbox, sink).await.map_err(Error::internal)?;
+    let ready = tokio::select! {
+        ready = process.ready() => Some(ready),
+        () = host.clock.sleep(longest) => None,
+    };
+    match ready {
+        Some(true) => {}
+        Some(false) => {
+            let reason = process.ended().await;
+            return Err(Error::Hosted(Refusal::new(format!("the server does not start: {reason}"))));
+        }
+        None => {
+            let _ = orders.send(Order::Kill);
+            // Its log is complete only now.
+            process.ended().await;
+            let message = format!("the server did not start within {} ms: does its top-level code end?", longest.as_millis());
+            return Err(Error::TimedOut(Refusal::new(message)));
+        }
+    }
+    let link = Link::new(process.socket.clone(), Arc::clone(&host.clock));
+    let ready = Ready { link, gone: process.into_exit() };
+    Ok(RunningTrial { ready, clock: Arc::clone(&host.clock), logs: Arc::clone(logs), _orders: orders })
+}
+
+fn lines(logs: &Mutex<Logs>) -> Vec<LogLine> {
+    logs.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().cloned().collect()
+}
+
+#[async_trait]
+impl Trial for RunningTrial {
+    async fn call(&self, request: HostedRequest) -> Result<HostedResponse> {
+        let mut ready = self.ready.clone();
+        let answer = tokio::select! {
+            answer = exchange(&mut ready, &*self.clock, &request, ()) => answer,
+            () = self.clock.sleep(request.head_timeout) => return Err(timed_out(request.head_timeout)),
+        };
+        answer.map_err(|missed| match missed {
+            Missed::Failed(error) => error,
+            Missed::Unsent => {
+                let reason = self.ready.gone.borrow().clone().unwrap_or_default();
+                Error::Hosted(Refusal::new(format!("the server's process ended: {reason}")))
+            }
+        })
+    }
+
+    fn logs(&self) -> Vec<LogLine> {
+        lines(&self.logs)
+    }
+}

@@ -1,0 +1,117 @@
+//! Calls an MCP server with the official Rust SDK, `rmcp`. Contract: README.md here.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of the tests: its contract is environment in, standard output out"
+)]
+
+use std::error::Error;
+use std::io::Read as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rmcp::model::{CallToolRequestParams, Implementation, ProgressNotificationParam, ProtocolVersion};
+use rmcp::service::{NotificationContext, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
+use serde_json::{Value, json};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Counts the progress it is told about.
+#[derive(Clone, Default)]
+struct Listener(Arc<AtomicUsize>);
+
+impl ClientHandler for Listener {
+    async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+type Client = RunningService<RoleClient, Listener>;
+
+// One thread, because `heard` relies on tasks being run in the order they were spawned.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match drive().await {
+        Ok(answer) => {
+            println!("{answer}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn drive() -> Result<Value> {
+    let mut input = String::new();
+    std::io::stdin().read_to_string(&mut input)?;
+    let calls: Vec<Value> = serde_json::from_str(&input)?;
+
+    let client = connect().await?;
+    let mut tools: Vec<_> = client.list_all_tools().await?.into_iter().map(|tool| tool.name).collect();
+    tools.sort();
+    let mut results = Vec::new();
+    for call in &calls {
+        results.push(call_tool(&client, call).await?);
+    }
+    let answer = {
+        let peer = client.peer_info().ok_or("the server did not say who it is")?;
+        let server = peer.server_info.as_ref();
+        json!({
+            "client": format!("rmcp {}", Implementation::from_build_env().version),
+            "protocol": peer.protocol_version.to_string(),
+            "server": {"name": server.map(|info| &info.name), "version": server.map(|info| &info.version)},
+            "tools": tools,
+            "results": results,
+        })
+    };
+    // A legacy session is ended with DELETE.
+    client.cancel().await?;
+    Ok(answer)
+}
+
+async fn connect() -> Result<Client> {
+    let url = std::env::var("MCP_URL").map_err(|_| "MCP_URL is not set")?;
+    let key = std::env::var("MCP_KEY").map_err(|_| "MCP_KEY is not set")?;
+    let era = std::env::var("MCP_ERA").unwrap_or_else(|_| "auto".to_owned());
+    let lifecycle = match era.as_str() {
+        "auto" => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            legacy_version: Some(ProtocolVersion::V_2025_11_25),
+        },
+        "legacy" => ClientLifecycleMode::Initialize,
+        other => return Err(format!("MCP_ERA is auto or legacy, not {other}").into()),
+    };
+    let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
+    let transport = StreamableHttpClientTransport::from_config(config);
+    Ok(Listener::default().serve_with_lifecycle(transport, lifecycle).await?)
+}
+
+async fn call_tool(client: &Client, call: &Value) -> Result<Value> {
+    let tool = call["tool"].as_str().ok_or("a call names its tool")?.to_owned();
+    let arguments = call["arguments"].as_object().cloned().unwrap_or_default();
+    let before = heard(client).await?;
+    let result = client.call_tool(CallToolRequestParams::new(tool.clone()).with_arguments(arguments)).await?;
+    let progress = heard(client).await? - before;
+    let text = result.content.iter().find_map(|part| part.as_text()).map(|part| &part.text);
+    Ok(json!({
+        "tool": tool,
+        "isError": result.is_error.unwrap_or_default(),
+        "text": text,
+        "structured": result.structured_content,
+        "progress": progress,
+    }))
+}
+
+/// How much progress was heard so far. rmcp handles each notification in a task of its own; all that came before an
+/// answer were spawned before this one, so they have run when it has.
+async fn heard(client: &Client) -> Result<usize> {
+    tokio::spawn(async {}).await?;
+    Ok(client.service().0.load(Ordering::Relaxed))
+}

@@ -1,0 +1,79 @@
+//! The repository as cargo and git see it: its root, its crates, the packages it depends on, its files.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::Result;
+use crate::process::Program;
+
+/// The targets we build for; packages for other systems are not ours to judge.
+const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "wasm32-unknown-unknown"];
+
+/// The part of `cargo metadata` that the chores read.
+#[derive(Deserialize)]
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    pub(crate) workspace_members: BTreeSet<String>,
+    pub(crate) target_directory: PathBuf,
+}
+
+/// One package: a crate of the workspace, or something it depends on.
+#[derive(Deserialize)]
+pub(crate) struct Package {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// None for a crate of this repository.
+    pub(crate) source: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) metadata: Option<serde_json::Value>,
+}
+
+/// One line of a `[dependencies]` table.
+#[derive(Deserialize)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    /// None for a normal one, else `dev` or `build`.
+    pub(crate) kind: Option<String>,
+    /// Set when it is a crate of this repository.
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl Metadata {
+    pub(crate) fn read() -> Result<Self> {
+        let mut cargo = cargo().args(["metadata", "--format-version", "1"]);
+        for target in TARGETS {
+            cargo = cargo.args(["--filter-platform", target]);
+        }
+        Ok(serde_json::from_str(&cargo.stdout()?)?)
+    }
+
+    /// The crates of the workspace.
+    pub(crate) fn crates(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+    }
+}
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    // `cargo run` is how this program is started, and it sits one level below the root.
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A call of the cargo that started us, in the root.
+pub(crate) fn cargo() -> Program {
+    Program::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+}
+
+/// Every file under version control, by its path from the root.
+pub(crate) fn tracked_files() -> Result<Vec<String>> {
+    let list = Program::new("git").args(["ls-files", "-z"]).stdout()?;
+    Ok(list
+        .split('\0')
+        .filter(|path| !path.is_empty() && root().join(path).is_file())
+        .map(str::to_owned)
+        .collect())
+}

@@ -37,7 +37,7 @@ pub fn decode_header_value(value: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use proptest::{prelude::any, prop_assert_eq, proptest};
 
     #[test]
     fn the_examples_of_the_specification() {

@@ -1,7 +1,11 @@
 //! The envelope under arbitrary input: it never panics, keeps what is valid, and finds every repeated key.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use proptest::prelude::*;
+use proptest::{
+    prelude::{Just, Strategy, TestCaseError, any},
+    prop_assert, prop_assert_eq, prop_oneof, proptest,
+    sample::Index,
+};
 use serde_json::{Map, Value, json, value::RawValue};
 use smcp_mcp::{Batches, Body, MessageId, MessageKind, Outcome, errors, parse};
 
@@ -110,7 +114,7 @@ proptest! {
     #[test]
     fn broken_messages_never_panic(
         message in message(),
-        at in any::<prop::sample::Index>(),
+        at in any::<Index>(),
         patch in proptest::collection::vec(any::<u8>(), 0..3),
         cut in 0_usize..4,
     ) {
@@ -146,7 +150,7 @@ proptest! {
     #[test]
     fn a_repeated_key_is_found_at_any_depth(
         keys in proptest::collection::btree_set(any::<String>(), 1..40),
-        which in any::<prop::sample::Index>(),
+        which in any::<Index>(),
         layers in proptest::collection::vec(any::<bool>(), 0..60),
         escape in any::<bool>(),
         in_batch in any::<bool>(),

@@ -165,7 +165,12 @@ impl Answer {
         strict::check(result).map_err(|fault| answer.wrong(&fault.to_string()))?;
         let object = serde_json::from_str(result.get());
         answer.object = object.map_err(|_| answer.wrong("the result must be an object"))?;
-        Ok(answer)
+        // Absent before 2026-07-28, and then complete; any other value is for whom we do not ask (basic/index,
+        // "ResultType").
+        match answer.object.get("resultType").map(Value::as_str) {
+            None | Some(Some("complete")) => Ok(answer),
+            Some(_) => Err(answer.wrong("`resultType` must be \"complete\"")),
+        }
     }
 
     fn wrong(&self, rule: &str) -> DefinitionsError {

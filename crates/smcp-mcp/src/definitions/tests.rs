@@ -113,6 +113,7 @@ fn lists_that_break_a_rule_are_refused() {
     use ListKind::{Prompts, ResourceTemplates, Resources, Tools};
     for (kind, answer, rule) in [
         (Tools, json!({}), "`tools` must be an array"),
+        (Tools, json!({"tools": [], "resultType": "input_required"}), "`resultType` must be \"complete\""),
         (Tools, json!({"tools": ["add"]}), "an item of `tools` is not an object"),
         (Tools, json!({"tools": [{"inputSchema": {}}]}), "an item of `tools` has no `name`"),
         (Tools, json!({"tools": [{"name": "", "inputSchema": {}}]}), "an item of `tools` has no `name`"),

@@ -1,7 +1,11 @@
 //! Streams by the letter of WHATWG HTML, and any stream cut anywhere.
 
 use super::*;
-use proptest::prelude::*;
+use proptest::{
+    prelude::{Just, Strategy, any},
+    prop_assert_eq, prop_oneof, proptest,
+    sample::Index,
+};
 
 const LIMIT: usize = 1 << 16;
 
@@ -156,7 +160,7 @@ proptest! {
     #[test]
     fn any_cutting_gives_the_same_events(
         stream in stream(),
-        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+        cuts in proptest::collection::vec(any::<Index>(), 0..8),
         limit in prop_oneof![Just(LIMIT), 1_usize..40],
     ) {
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();

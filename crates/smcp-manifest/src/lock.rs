@@ -1,0 +1,149 @@
+//! The locked manifest: fully explicit, versioned, and refused by a node that does not understand all of it.
+
+use serde::{Deserialize, Serialize};
+use smcp_types::Slug;
+use std::collections::BTreeMap;
+
+use crate::{
+    manifest::{DefinitionsMode, Limits},
+    module, rules,
+};
+
+/// The format of the lock that this build writes and reads.
+pub const LOCK_FORMAT: u32 = 1;
+/// Capabilities that a lock may require of this build. Empty: none is there yet.
+pub const UNDERSTOOD: &[&str] = &[];
+
+/// How much of a foreign text is shown in an error.
+const SHOWN_CHARS: usize = 64;
+
+/// What a node runs by. Made by `Manifest::lock`, stored and sent as JSON.
+///
+/// The fields stand in the order of their names, without white space and with the maps sorted, so `serde_json` writes
+/// the canonical form of RFC 8785: keys and var names are ASCII, numbers are small integers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedManifest {
+    /// The runtime's behaviour as of this date, `YYYY-MM-DD`.
+    pub compatibility_date: String,
+    /// Changes to that behaviour, sorted, each once.
+    pub compatibility_flags: Vec<String>,
+    /// Whether definitions are pinned.
+    pub definitions: DefinitionsMode,
+    /// The path the server answers MCP on.
+    pub endpoint: String,
+    /// `LOCK_FORMAT`.
+    pub format: u32,
+    /// Limits, with the defaults of the day it was locked.
+    pub limits: Limits,
+    /// The name of the module to start from.
+    pub main: String,
+    /// The server's name.
+    pub name: Slug,
+    /// Capabilities that a node must understand to run this, sorted, each once. A lock that asks for more than the
+    /// fields above can say names it here, so that an older node refuses instead of ignoring it.
+    pub requires: Vec<String>,
+    /// Text bindings of the server's code.
+    pub vars: BTreeMap<String, String>,
+}
+
+/// Why a lock is refused. The text is for whoever uploaded it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// Of another release's format.
+    #[error("the locked manifest has format {0}, but this node reads format {LOCK_FORMAT} only")]
+    Format(u64),
+    /// It asks for capabilities this node does not have.
+    #[error("the locked manifest requires what this node does not offer: {}", .0.join(", "))]
+    Requires(Vec<String>),
+    /// Not the JSON of a lock.
+    #[error("not a locked manifest: {0}")]
+    Shape(String),
+    /// A value breaks a rule.
+    #[error("the locked manifest is not valid: `{path}` {rule}")]
+    Rule {
+        /// The key.
+        path: String,
+        /// What is wrong with its value.
+        rule: String,
+    },
+}
+
+impl LockedManifest {
+    /// Reads an uploaded lock and validates it. Format and requirements are looked at first, so that a lock of a later
+    /// release is refused for what it needs and not for a field that is unknown here.
+    ///
+    /// # Errors
+    /// The first of: no JSON, another format, a capability unknown here, another shape, a broken rule.
+    pub fn from_json(json: &[u8]) -> Result<Self, LockError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u64,
+            #[serde(default)]
+            requires: Vec<String>,
+        }
+        let shape = |error: serde_json::Error| LockError::Shape(shown(&error.to_string()));
+        let head: Head = serde_json::from_slice(json).map_err(shape)?;
+        if head.format != u64::from(LOCK_FORMAT) {
+            return Err(LockError::Format(head.format));
+        }
+        understood(&head.requires)?;
+        let lock: Self = serde_json::from_slice(json).map_err(shape)?;
+        lock.validate()?;
+        Ok(lock)
+    }
+
+    /// Checks everything again from scratch: a lock comes from outside, whoever claims to have made it.
+    ///
+    /// # Errors
+    /// The first of: another format, a capability unknown here, a broken rule.
+    pub fn validate(&self) -> Result<(), LockError> {
+        if self.format != LOCK_FORMAT {
+            return Err(LockError::Format(self.format.into()));
+        }
+        understood(&self.requires)?;
+        let rule = |path: &str, rule: rules::Rule| {
+            rule.map_err(|rule| LockError::Rule { path: path.to_owned(), rule })
+        };
+        // A slug read from JSON may be the platform's own name, which nobody can deploy.
+        let name = self.name.as_str().parse::<Slug>();
+        rule("name", name.map(|_| ()).map_err(|why| format!("is no name for a server: {why}")))?;
+        rule("main", module::check_name(&self.main).map_err(|why| why.to_string()))?;
+        rule("endpoint", rules::endpoint(&self.endpoint))?;
+        rule("compatibility_date", rules::compatibility_date(&self.compatibility_date))?;
+        rule("compatibility_flags", rules::compatibility_flag_count(self.compatibility_flags.len()))?;
+        rule(
+            "compatibility_flags",
+            self.compatibility_flags.iter().try_for_each(|flag| rules::compatibility_flag(flag)),
+        )?;
+        rule("compatibility_flags", ascending(&self.compatibility_flags))?;
+        rule("requires", ascending(&self.requires))?;
+        for (name, value) in &self.vars {
+            let path = || format!("vars.{}", shown(name));
+            rule(&path(), rules::var_name(name).and_then(|()| rules::var_value(value)))?;
+        }
+        rule("vars", rules::vars_total(&self.vars))?;
+        rule("limits.call_timeout_ms", rules::call_timeout_ms(self.limits.call_timeout_ms.into()).map(|_| ()))
+    }
+}
+
+fn understood(requires: &[String]) -> Result<(), LockError> {
+    let unknown = requires.iter().filter(|name| !UNDERSTOOD.contains(&name.as_str()));
+    let unknown: Vec<String> = unknown.take(SHOWN_CHARS).map(|name| shown(name)).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(LockError::Requires(unknown)) }
+}
+
+/// One order, no repeats: the same demands are the same bytes.
+fn ascending(names: &[String]) -> rules::Rule {
+    if names.is_sorted_by(|before, after| before < after) {
+        return Ok(());
+    }
+    Err("must be sorted, each entry once".to_owned())
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests;

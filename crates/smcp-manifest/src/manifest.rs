@@ -1,0 +1,111 @@
+//! The manifest as authors write it: `smcp.toml`, format 1.
+
+mod draft;
+
+use serde::{Deserialize, Serialize};
+use smcp_types::Slug;
+use std::collections::BTreeMap;
+
+use crate::{
+    lock::{LOCK_FORMAT, LockedManifest},
+    reader::{Mistake, Reader},
+    rules,
+};
+use draft::Draft;
+
+/// Largest `smcp.toml`, in bytes: room for every var and then some.
+const MAX_TEXT_BYTES: usize = 1 << 20;
+/// Whether a model may see definitions that were not seen at deploy (DESIGN 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionsMode {
+    /// What the server showed at deploy is all it has.
+    #[default]
+    Pinned,
+    /// The server may change its lists while it runs.
+    Dynamic,
+}
+
+/// Limits that a manifest may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Longest wait for the answer to one call, in milliseconds: 1 to `MAX_CALL_TIMEOUT_MS`.
+    pub call_timeout_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { call_timeout_ms: rules::DEFAULT_CALL_TIMEOUT_MS }
+    }
+}
+
+/// A manifest, parsed and checked, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The server's name.
+    pub name: Slug,
+    /// The file to start from, relative to the manifest, `/`-separated.
+    pub main: String,
+    /// Whether `main` and what it imports are made into one module before upload.
+    pub bundle: bool,
+    /// The path the server answers MCP on.
+    pub endpoint: String,
+    /// The runtime's behaviour as of this date, `YYYY-MM-DD`.
+    pub compatibility_date: String,
+    /// Changes to that behaviour, sorted, each once.
+    pub compatibility_flags: Vec<String>,
+    /// Whether definitions are pinned.
+    pub definitions: DefinitionsMode,
+    /// Text bindings of the server's code.
+    pub vars: BTreeMap<String, String>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl Manifest {
+    /// Reads the text of `smcp.toml`.
+    ///
+    /// # Errors
+    /// All mistakes together, in the order of the text, missing keys last. Where the text is no TOML, only those
+    /// places are told.
+    pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        if text.len() > MAX_TEXT_BYTES {
+            let message = format!("smcp.toml must have at most {MAX_TEXT_BYTES} bytes");
+            return Err(vec![Mistake { line: None, path: String::new(), message }]);
+        }
+        let mut reader = Reader::new(text);
+        let document = reader.document()?;
+        let mut draft = Draft::default();
+        for item in Reader::items("", document.get_ref()) {
+            draft.read(&mut reader, item);
+        }
+        let manifest = draft.finish(&mut reader);
+        let mistakes = reader.finish();
+        match manifest {
+            Some(manifest) if mistakes.is_empty() => Ok(manifest),
+            Some(_) | None => Err(mistakes),
+        }
+    }
+
+    /// The lock: everything a node has to know, spelled out. `main_module` is the name of the module that the code
+    /// ended up in, which bundling changes.
+    #[must_use]
+    pub fn lock(&self, main_module: &str) -> LockedManifest {
+        LockedManifest {
+            compatibility_date: self.compatibility_date.clone(),
+            compatibility_flags: self.compatibility_flags.clone(),
+            definitions: self.definitions,
+            endpoint: self.endpoint.clone(),
+            format: LOCK_FORMAT,
+            limits: self.limits,
+            main: main_module.to_owned(),
+            name: self.name.clone(),
+            requires: Vec::new(),
+            vars: self.vars.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Manifests, good and bad, with the words each mistake gets.
+
+use super::*;
+
+const MINIMAL: &str =
+    "manifest = 1\nname = \"notes\"\nmain = \"src/index.ts\"\ncompatibility_date = \"2026-11-01\"\n";
+
+fn mistakes(text: &str) -> Vec<String> {
+    match Manifest::parse(text) {
+        Ok(manifest) => panic!("{manifest:?}"),
+        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let manifest = Manifest::parse(MINIMAL).unwrap();
+    assert_eq!(manifest.main, "src/index.ts");
+    assert!(manifest.bundle, "TypeScript is bundled");
+    assert_eq!(manifest.endpoint, "/mcp");
+    assert_eq!(manifest.definitions, DefinitionsMode::Pinned);
+    assert_eq!(manifest.limits.call_timeout_ms, 60_000);
+    assert!(manifest.vars.is_empty() && manifest.compatibility_flags.is_empty());
+    let ready = Manifest::parse(&MINIMAL.replace("src/index.ts", "./src/index.mjs")).unwrap();
+    assert!(!ready.bundle && ready.main == "src/index.mjs");
+}
+
+#[test]
+fn everything_can_be_said() {
+    let manifest = Manifest::parse(
+        r#"
+manifest = 1
+name = "units"
+main = "smcp-units.js"
+bundle = true
+endpoint = "/"
+compatibility_date = "2026-11-01"
+compatibility_flags = ["nodejs_compat", "a_flag"]
+definitions = "dynamic"
+kv = []
+[vars]
+CURRENCY = "EUR"
+"$a" = ""
+[limits]
+call_timeout_ms = 300_000
+[egress]
+allow = []
+[triggers]
+"#,
+    )
+    .unwrap();
+    assert!(manifest.bundle && manifest.endpoint == "/" && manifest.definitions == DefinitionsMode::Dynamic);
+    assert_eq!(
+        manifest.compatibility_flags,
+        ["a_flag", "nodejs_compat"],
+        "sorted: their order means nothing"
+    );
+    assert_eq!(
+        manifest.vars.into_iter().collect::<Vec<_>>(),
+        [("$a".to_owned(), String::new()), ("CURRENCY".to_owned(), "EUR".to_owned())]
+    );
+    assert_eq!(manifest.limits.call_timeout_ms, 300_000);
+}
+
+#[test]
+fn all_mistakes_are_told_together() {
+    let text = r#"manifest = 2
+name = "My Notes"
+main = "../index.ts"
+compatability_date = 2026-11-01
+compatibility_flags = ["nodejs_compat", "No", "nodejs_compat"]
+definitions = "pined"
+
+[vars]
+PORT = 8080
+DEBUG = true
+"$1" = 1
+RATE = 0.5
+my-var = "x"
+LIST = []
+
+[limits]
+call_timeout_ms = 0
+memory_mb = 256
+
+[[kv]]
+binding = "NOTES"
+
+[egress]
+alow = ["api.example.com"]
+"#;
+    assert_eq!(
+        mistakes(text),
+        [
+            "line 1: `manifest` is 2, but this release reads format 1 only",
+            "line 2: `name` is no name for a server: a name is made of a-z, 0-9 and hyphens",
+            "line 3: `main` must be a path relative to smcp.toml, without `..` and empty segments",
+            "line 4: unknown key `compatability_date`; did you mean `compatibility_date`?",
+            "line 5: `compatibility_flags` has a wrong entry: \"No\" is no flag: flags are made of a-z, 0-9, `_` and `-`, \
+         like \"nodejs_compat\"",
+            "line 5: `compatibility_flags` has \"nodejs_compat\" twice",
+            "line 6: `definitions` must be \"pinned\" or \"dynamic\"",
+            "line 9: `vars.PORT` must be a string: put it in quotes, `PORT = \"8080\"`",
+            "line 10: `vars.DEBUG` must be a string: put it in quotes, `DEBUG = \"true\"`",
+            "line 11: `vars.\"$1\"` must be a string: put it in quotes, `\"$1\" = \"1\"`",
+            "line 12: `vars.RATE` must be a string: put it in quotes, `RATE = \"0.5\"`",
+            "line 13: `vars.my-var` is no name for a var: it must read as a JavaScript name, made of a-z, A-Z, 0-9, `_` \
+         and `$`",
+            "line 14: `vars.LIST` must be a string in quotes, not a list",
+            "line 17: `limits.call_timeout_ms` must be between 1 and 300000 milliseconds",
+            "line 18: `limits.memory_mb` is not offered yet: a memory limit per server comes with a later release; remove \
+         the key to deploy",
+            "line 20: `[[kv]]` is not offered yet: KV bindings come with a later release; remove the section to deploy",
+            "line 24: unknown key `egress.alow`; did you mean `egress.allow`?",
+            "`compatibility_date` is missing: fix the runtime's behaviour at a date, for example `compatibility_date = \
+         \"2026-11-01\"`",
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_is_told_once() {
+    let missing =
+        |text: &str| mistakes(text).iter().filter_map(|m| m.split('`').nth(1).map(str::to_owned)).collect();
+    let keys: Vec<String> = missing("");
+    assert_eq!(keys, ["manifest", "name", "main", "compatibility_date"]);
+    let keys: Vec<String> = missing("manifest = \"1\"\nname = 1\nmain = 1\ncompatibility_date = 2026-11-01");
+    assert_eq!(keys, ["manifest", "name", "main", "compatibility_date"]);
+}
+
+#[test]
+fn single_mistakes() {
+    for (line, mistake) in [
+        (
+            "bundle = false",
+            "line 5: `bundle` must be true: TypeScript has to be bundled before the runtime can read it",
+        ),
+        ("bundle = \"no\"", "line 5: `bundle` must be true or false, not a string"),
+        ("endpoint = \"mcp\"", "line 5: `endpoint` must be an absolute path, like \"/mcp\""),
+        (
+            "compatibility_flags = \"x\"",
+            "line 5: `compatibility_flags` must be a list of strings, like [\"nodejs_compat\"]",
+        ),
+        (
+            "compatibility_flags = [1]",
+            "line 5: `compatibility_flags` must be a list of strings, like [\"nodejs_compat\"]",
+        ),
+        ("vars = 1", "line 5: `vars` must be a section, not a number"),
+        (
+            "limits.call_timeout_ms = 1.5",
+            "line 5: `limits.call_timeout_ms` must be a whole number, not a number with a fraction",
+        ),
+        ("limits.call_timeout_ms = 99999999999999999999", "line 5: `limits.call_timeout_ms` is too large"),
+        ("limits.timeout = 1", "line 5: unknown key `limits.timeout`; known here: call_timeout_ms"),
+        (
+            "limits.cpu_ms = 50",
+            "line 5: `limits.cpu_ms` is not offered yet: a CPU limit per server comes with a later release; remove the key to deploy",
+        ),
+        (
+            "egress.allow = [\"a.example\"]",
+            "line 5: `egress.allow` is not offered yet: outbound requests come with a later release; remove the key to deploy",
+        ),
+        ("egress = []", "line 5: `egress` must be a section, not a list"),
+        (
+            "[[egress.inject]]",
+            "line 5: `[[egress.inject]]` is not offered yet: secrets in outbound requests come with a later release; remove the section to deploy",
+        ),
+        (
+            "[durable_objects]\nbindings = [1]",
+            "line 5: `[durable_objects]` is not offered yet: Durable Objects come with a later release; remove the section to deploy",
+        ),
+        (
+            "[[d1]]",
+            "line 5: `[[d1]]` is not offered yet: SQL databases come with a later release; remove the section to deploy",
+        ),
+        ("Endpoint = \"/x\"", "line 5: unknown key `Endpoint`; did you mean `endpoint`?"),
+        (
+            "compatibility-flags = []",
+            "line 5: unknown key `compatibility-flags`; did you mean `compatibility_flags`?",
+        ),
+        (
+            "\"a b\" = 1",
+            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits",
+        ),
+    ] {
+        assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");
+    }
+    let ready = MINIMAL.replace("src/index.ts", "smcp-main.js");
+    assert_eq!(
+        mistakes(&ready),
+        [
+            "line 3: `main` cannot be uploaded: module names that start with `smcp-` or `smcp:` are the platform's"
+        ]
+    );
+    let other = MINIMAL.replace("index.ts", "index.py");
+    assert_eq!(
+        mistakes(&other),
+        ["line 3: `main` must be a JavaScript or TypeScript file: .js, .mjs, .ts, .tsx or .mts"]
+    );
+}
+
+#[test]
+fn vars_have_bounds() {
+    let vars = |count: usize, size: usize| {
+        let lines: Vec<String> = (0..count).map(|n| format!("V{n:03} = \"{}\"", "x".repeat(size))).collect();
+        Manifest::parse(&format!("{MINIMAL}[vars]\n{}\n", lines.join("\n")))
+    };
+    assert!(vars(1, 5 << 10).is_ok());
+    let error = vars(1, (5 << 10) + 1).unwrap_err();
+    assert_eq!(error[0].to_string(), "line 6: `vars.V000` must have at most 5120 bytes");
+    assert!(vars(16, 4092).is_ok(), "16 names of 4 and values of 4092 are 64 KiB");
+    let error = vars(16, 4093).unwrap_err();
+    assert_eq!(error[0].to_string(), "line 5: `vars` must have at most 65536 bytes in all");
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_by_line() {
+    let lines = |text: &str| Manifest::parse(text).unwrap_err().iter().map(|m| m.line).collect::<Vec<_>>();
+    assert_eq!(lines("manifest = 1\nname = \n\nmain = 'x\n"), [Some(2), Some(4)]);
+    assert_eq!(lines("manifest = 1\nname = \"a\"\nname = \"b\"\n"), [Some(3)]);
+    assert_eq!(lines(&"#".repeat(2 << 20)), [None]);
+    assert!(!lines(&"[".repeat(10_000)).is_empty());
+    assert!(!lines(&format!("a = {}", "[".repeat(10_000))).is_empty());
+}
+
+#[test]
+fn every_later_section_is_refused_and_fine_when_empty() {
+    for later in crate::later::LATER {
+        let path = if later.table.is_empty() {
+            later.key.to_owned()
+        } else {
+            format!("{}.{}", later.table, later.key)
+        };
+        let told = mistakes(&format!("{MINIMAL}{path} = [1]\n"));
+        assert!(told.len() == 1 && told[0].contains("is not offered yet"), "{path}: {told:?}");
+        assert!(Manifest::parse(&format!("{MINIMAL}{path} = []\n")).is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn locking_spells_everything_out() {
+    let manifest = Manifest::parse(MINIMAL).unwrap();
+    let lock = manifest.lock("index.js");
+    assert_eq!(lock.validate(), Ok(()));
+    assert_eq!(
+        serde_json::to_string(&lock).unwrap(),
+        r#"{"compatibility_date":"2026-11-01","compatibility_flags":[],"definitions":"pinned","endpoint":"/mcp","format":1,"limits":{"call_timeout_ms":60000},"main":"index.js","name":"notes","requires":[],"vars":{}}"#
+    );
+}

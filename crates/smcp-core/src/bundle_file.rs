@@ -57,7 +57,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<Bundle, String> {
         Ok(Some(part))
     };
     let manifest = part()?.ok_or("cut off")?;
-    let manifest: LockedManifest = serde_json::from_slice(manifest).map_err(|e| e.to_string())?;
+    let manifest = LockedManifest::from_json(manifest).map_err(|e| e.to_string())?;
     let mut modules = Vec::new();
     while let Some(name) = part()? {
         let name = String::from_utf8(name.to_vec()).map_err(|e| e.to_string())?;

@@ -17,21 +17,21 @@ const SALT_BYTES: usize = 16;
 const HEAD_BYTES: usize = 1 + 16 + SALT_BYTES;
 
 /// 32 bytes of key.
-pub type KeyBytes = Secret<[u8; 32]>;
+pub(crate) type KeyBytes = Secret<[u8; 32]>;
 
 /// What a ciphertext belongs to. Bound into it, so that a row moved elsewhere no longer opens.
 #[derive(Clone, Copy, Debug)]
-pub struct Belongs<'a> {
+pub(crate) struct Belongs<'a> {
     /// What kind of thing is sealed.
-    pub purpose: &'a str,
+    pub(crate) purpose: &'a str,
     /// The tenant, if it is one's.
-    pub tenant: Option<TenantId>,
+    pub(crate) tenant: Option<TenantId>,
     /// Where in the tenant: a server, a namespace.
-    pub namespace: &'a str,
+    pub(crate) namespace: &'a str,
     /// Which record.
-    pub key: &'a str,
+    pub(crate) key: &'a str,
     /// Which version of the record.
-    pub version: u64,
+    pub(crate) version: u64,
 }
 
 impl Belongs<'_> {
@@ -58,11 +58,11 @@ impl Belongs<'_> {
 /// The bytes are not a ciphertext, or not of this key, or belong elsewhere. Never says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("does not open")]
-pub struct DoesNotOpen;
+pub(crate) struct DoesNotOpen;
 
 /// Encrypts under a fresh record key. Layout: format byte, key id, 16-byte salt, ciphertext with tag.
 #[must_use]
-pub fn seal(key: &KeyBytes, id: RingKeyId, belongs: Belongs<'_>, entropy: &dyn Entropy, plain: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(key: &KeyBytes, id: RingKeyId, belongs: Belongs<'_>, entropy: &dyn Entropy, plain: &[u8]) -> Vec<u8> {
     let mut salt = [0; SALT_BYTES];
     entropy.fill(&mut salt);
     let (cipher, nonce) = record_cipher(key, &salt);
@@ -78,7 +78,7 @@ pub fn seal(key: &KeyBytes, id: RingKeyId, belongs: Belongs<'_>, entropy: &dyn E
 
 /// The id of the key a ciphertext was made with.
 #[must_use]
-pub fn key_id(sealed: &[u8]) -> Option<RingKeyId> {
+pub(crate) fn key_id(sealed: &[u8]) -> Option<RingKeyId> {
     if sealed.first() != Some(&FORMAT) || sealed.len() < HEAD_BYTES {
         return None;
     }
@@ -89,7 +89,7 @@ pub fn key_id(sealed: &[u8]) -> Option<RingKeyId> {
 ///
 /// # Errors
 /// `DoesNotOpen` for everything else.
-pub fn open(key: &KeyBytes, belongs: Belongs<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
+pub(crate) fn open(key: &KeyBytes, belongs: Belongs<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
     key_id(sealed).ok_or(DoesNotOpen)?;
     let (salt, body) = sealed[17..].split_at(SALT_BYTES);
     let (cipher, nonce) = record_cipher(key, salt);
@@ -99,7 +99,7 @@ pub fn open(key: &KeyBytes, belongs: Belongs<'_>, sealed: &[u8]) -> Result<Zeroi
 
 /// A purpose's own key under another: HKDF-SHA-256 (RFC 5869) with the purpose as `info`.
 #[must_use]
-pub fn derive(key: &KeyBytes, purpose: &str) -> KeyBytes {
+pub(crate) fn derive(key: &KeyBytes, purpose: &str) -> KeyBytes {
     let mut out = [0; 32];
     expand(key, &[], purpose.as_bytes(), &mut out);
     Secret::new(out)

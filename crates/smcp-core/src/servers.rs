@@ -1,8 +1,8 @@
 //! Hosted servers: create, find, list, activate a version, delete.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use smcp_manifest::LockedManifest;
+use smcp_manifest::{DefinitionsMode, LockedManifest};
 use smcp_mcp::Definitions;
 use smcp_types::{Digest, Error, Refusal, Result, ServerId, Slug, TenantId};
 
@@ -34,6 +34,18 @@ pub struct ActiveVersion {
     pub manifest: LockedManifest,
     /// What it showed at its trial.
     pub definitions: Definitions,
+}
+
+impl ActiveVersion {
+    /// Whether it offers what it showed at its deploy and nothing else (DESIGN 10).
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.manifest.definitions == DefinitionsMode::Pinned
+    }
+
+    /// The longest a call may take, waking included.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        Duration::from_millis(self.manifest.limits.call_timeout_ms.into())
+    }
 }
 
 impl Platform {
@@ -84,6 +96,26 @@ impl Platform {
             self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server)).is_ok()
         };
         Ok(servers.into_iter().filter(visible).map(|server| self.status(server)).collect())
+    }
+
+    /// The slug of a server by its id, for showing what a key is limited to.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub async fn server_slug(&self, ctx: &Ctx, tenant: &TenantRecord, id: ServerId) -> Result<Option<String>> {
+        let servers = self.list_servers(ctx, tenant, None, u32::MAX).await?;
+        Ok(servers.into_iter().find(|status| status.server.id == id).map(|status| status.server.slug.to_string()))
+    }
+
+    /// Whether the caller may deploy to this server, existing or to be: asked before a large body is read.
+    ///
+    /// # Errors
+    /// As `authorize`; store errors.
+    pub async fn may_deploy(&self, ctx: &Ctx, tenant: &TenantRecord, slug: &str) -> Result<()> {
+        match self.server_by_slug(tenant.id, slug).await? {
+            Some(server) => self.authority.authorize::<Deploy>(&ctx.caller, On::Server(&server)).map(drop),
+            None => self.authority.authorize::<CreateServer>(&ctx.caller, On::Tenant(tenant)).map(drop),
+        }
     }
 
     /// The versions of a server, newest first.

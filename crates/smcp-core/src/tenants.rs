@@ -50,6 +50,15 @@ impl Platform {
         Ok(page.into_iter().filter(|tenant| self.may_see(ctx, tenant)).collect())
     }
 
+    /// The caller's own tenant.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub async fn own_tenant(&self, ctx: &Ctx) -> Result<TenantRecord> {
+        let own = self.stores.tenants.by_id(ctx.caller.tenant()).await?;
+        own.ok_or_else(|| Error::internal("a verified caller's tenant is missing"))
+    }
+
     fn may_see(&self, ctx: &Ctx, tenant: &TenantRecord) -> bool {
         self.authority.authorize::<ViewTenant>(&ctx.caller, On::Tenant(tenant)).is_ok()
     }

@@ -1,0 +1,73 @@
+//! Bodies in and out: reading a bounded body, writing JSON, the answers of paths that are not there.
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+use smcp_types::{Error, Refusal, RequestId};
+
+use crate::rescue;
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        // Our own plain types; a map with keys that are no strings would be the only way to fail.
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// `TooLarge`, and `Invalid` when it breaks off.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Error> {
+    let too_large = || Error::TooLarge(Refusal::new(format!("a body here has at most {limit} bytes")));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    to_bytes(body, limit).await.map_err(|error| {
+        let over = std::error::Error::source(&error).is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
+        if over { too_large() } else { Error::invalid("the body broke off") }
+    })
+}
+
+/// Reads a JSON body of at most `limit` bytes.
+///
+/// # Errors
+/// As `read`; `Invalid` when it is not `application/json` or not what is expected, saying where.
+pub(crate) async fn read_json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<T, Error> {
+    if !is_json(headers.get(header::CONTENT_TYPE)) {
+        return Err(Error::Invalid(Refusal::new("the body has to be application/json")));
+    }
+    let bytes = read(headers, body, limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::invalid(format!("the body: {error}")))
+}
+
+/// Whether a content type is `application/json`, whatever its parameters.
+pub(crate) fn is_json(value: Option<&HeaderValue>) -> bool {
+    let kind = value.and_then(|v| v.to_str().ok()).and_then(|v| v.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+pub(crate) async fn no_such_path(request: Request) -> Response {
+    rescue::problem(&Error::NotFound("path"), id_of(&request))
+}
+
+pub(crate) async fn no_such_method(request: Request) -> Response {
+    let mut response = rescue::problem(&Error::invalid("this path has no such method"), id_of(&request));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+fn id_of(request: &Request) -> RequestId {
+    request.extensions().get().copied().unwrap_or(RequestId::from_bytes([0; 16]))
+}

@@ -1,0 +1,56 @@
+//! The management API: every operation of the contract gets its handler, and nothing else does.
+
+mod keys;
+mod platform;
+mod servers;
+mod tenants;
+mod versions;
+mod wire;
+
+use axum::{
+    Router,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use smcp_api::{Method, OPERATIONS, OperationId};
+
+use crate::App;
+
+/// Rows in a page when the caller does not say.
+const PAGE: u32 = 50;
+/// Most rows in a page.
+const MAX_PAGE: u32 = 200;
+
+/// One route per operation.
+pub(crate) fn routes() -> Router<App> {
+    OPERATIONS.iter().fold(Router::new(), |router, operation| {
+        let filter = match operation.method {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+            Method::Delete => MethodFilter::DELETE,
+        };
+        router.route(operation.path, handler(operation.id, filter))
+    })
+}
+
+fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
+    match id {
+        OperationId::WhoAmI => on(filter, platform::who_am_i),
+        OperationId::GetHealth => on(filter, platform::health),
+        OperationId::GetOpenApi => on(filter, platform::openapi),
+        OperationId::ListTenants => on(filter, tenants::list),
+        OperationId::CreateTenant => on(filter, tenants::create),
+        OperationId::GetTenant => on(filter, tenants::get),
+        OperationId::ListKeys => on(filter, keys::list),
+        OperationId::CreateKey => on(filter, keys::create),
+        OperationId::RotateKey => on(filter, keys::rotate),
+        OperationId::RevokeKey => on(filter, keys::revoke),
+        OperationId::ListServers => on(filter, servers::list),
+        OperationId::GetServer => on(filter, servers::get),
+        OperationId::DeleteServer => on(filter, servers::delete),
+        OperationId::GetLogs => on(filter, servers::logs),
+        OperationId::ListVersions => on(filter, versions::list),
+        OperationId::DeployVersion => on(filter, versions::deploy),
+        OperationId::GetVersion => on(filter, versions::get),
+        OperationId::ActivateVersion => on(filter, versions::activate),
+    }
+}

@@ -1,0 +1,82 @@
+//! Operations on tenants.
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use smcp_api::{NewTenant, TenantList};
+use smcp_types::{Error, Refusal, Result, limits::MAX_MCP_BODY_BYTES};
+
+use super::{MAX_PAGE, PAGE, wire};
+use crate::{
+    App, answer,
+    caller::{Caller, Refused},
+};
+
+/// Where a page begins and how long it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+impl Page {
+    /// # Errors
+    /// `Invalid` when `after` is not an id that a page gave out.
+    pub(super) fn after<T: std::str::FromStr>(&self) -> Result<Option<T>> {
+        self.after.as_deref().map(str::parse).transpose().map_err(|_| Error::invalid("`after` is not a page's `next`"))
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
+    }
+
+    /// The `next` of a page, when it is full and so may not be the last.
+    pub(super) fn next(&self, ids: &[String]) -> Option<String> {
+        (ids.len() >= self.limit() as usize).then(|| ids.last().cloned()).flatten()
+    }
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Caller(ctx): Caller,
+    Query(page): Query<Page>,
+) -> Result<Response, Refused> {
+    let listing = async {
+        let tenants = app.platform.list_tenants(&ctx, page.after()?, page.limit()).await?;
+        let items: Vec<_> = tenants.iter().map(wire::tenant).collect();
+        let ids: Vec<String> = items.iter().map(|tenant| tenant.id.clone()).collect();
+        Ok(answer::json(StatusCode::OK, &TenantList { next: page.next(&ids), items }))
+    };
+    listing.await.map_err(|error| Refused { error, request_id: ctx.request_id })
+}
+
+pub(super) async fn create(
+    State(app): State<App>,
+    Caller(ctx): Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let creating = async {
+        let new: NewTenant = answer::read_json(&headers, body, MAX_MCP_BODY_BYTES).await?;
+        let slug = new.slug.parse().map_err(|error| {
+            Error::Invalid(Refusal::new(format!("`slug`: {error}")).hint("for example: acme-tools"))
+        })?;
+        let tenant = app.platform.create_tenant(&ctx, slug).await?;
+        Ok(answer::json(StatusCode::CREATED, &wire::tenant(&tenant)))
+    };
+    creating.await.map_err(|error| Refused { error, request_id: ctx.request_id })
+}
+
+pub(super) async fn get(
+    State(app): State<App>,
+    Caller(ctx): Caller,
+    Path(tenant): Path<String>,
+) -> Result<Response, Refused> {
+    let found = app.platform.tenant(&ctx, &tenant).await;
+    let tenant = found.map_err(|error| Refused { error, request_id: ctx.request_id })?;
+    Ok(answer::json(StatusCode::OK, &wire::tenant(&tenant)))
+}

@@ -1,1 +1,15 @@
-//! Typed client of the management API.
+//! Typed, blocking client of the management API, and of the MCP endpoints beside it.
+
+mod client;
+mod endpoint;
+mod error;
+mod follow;
+mod mcp;
+mod path;
+mod transport;
+
+pub use client::{Client, LogFilter, PAGE_LIMIT};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::ClientError;
+pub use follow::LogStream;
+pub use mcp::McpSession;

@@ -7,25 +7,41 @@
 )]
 
 mod arguments;
+mod bench;
+mod ci;
+mod fuzz;
+mod http;
+mod mcp;
+mod platform;
 mod process;
+mod processes;
+mod programs;
+mod random;
 mod report;
+mod setup;
+mod signals;
+mod smoke;
 mod tidy;
+mod up;
 mod workspace;
 
 use std::process::ExitCode;
 
 use arguments::Arguments;
+use programs::Profile;
 use report::Outcome;
 
 const HELP: &str = "\
 usage: cargo xtask <chore>
 
-  ci                   everything CI runs, step by step (make test)
-  tidy                 structure, sizes, licences: what the compiler does not check
-  smoke [--release]    deploy both examples and call them with four real clients (make smoke)
-  up                   set up, build, start the platform with the examples, stay (make up)
-  fuzz [--seconds N]   every fuzz target for N seconds (30)
-  bench [--quick]      calls through the platform beside the same server called bare";
+  ci                        everything CI runs, step by step (make test)
+  tidy                      structure, sizes, licences: what the compiler does not check
+  smoke [--release] [--seed N]
+                            deploy both examples and call them with four real clients (make smoke)
+  up [--dev-profile]        set up, build, start the platform with the examples, stay (make up)
+  fuzz [--seconds N]        every fuzz target for N seconds (30)
+  bench [--quick] [--dev-profile]
+                            calls through the platform beside the same process called bare";
 
 /// Any error, as text for the person at the terminal.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -42,11 +58,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(chore: &str, arguments: Arguments) -> Result<Outcome> {
+fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
     match chore {
-        "tidy" => {
+        "ci" => arguments.finish().and_then(|()| ci::run()),
+        "tidy" => arguments.finish().and_then(|()| tidy::run()),
+        "smoke" => {
+            let profile = Profile::release_if(arguments.flag("--release"));
+            let seed = arguments.value("--seed")?;
             arguments.finish()?;
-            tidy::run()
+            smoke::run(profile, seed)
+        }
+        "up" => {
+            let profile = Profile::release_if(!arguments.flag("--dev-profile"));
+            arguments.finish()?;
+            up::run(profile)
+        }
+        "fuzz" => {
+            let seconds = arguments.value("--seconds")?;
+            arguments.finish()?;
+            fuzz::run(seconds.unwrap_or(30))
+        }
+        "bench" => {
+            let quick = arguments.flag("--quick");
+            let profile = Profile::release_if(!arguments.flag("--dev-profile"));
+            arguments.finish()?;
+            bench::run(quick, profile)
         }
         "help" | "--help" | "" => {
             println!("{HELP}");

@@ -5,13 +5,17 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use crate::{Result, workspace};
+use crate::{Result, processes, workspace};
 
 /// A program to run, in the root of the repository unless told otherwise.
 pub(crate) struct Program {
     command: Command,
     shown: String,
+    deadline: Option<Duration>,
 }
 
 impl Program {
@@ -19,7 +23,7 @@ impl Program {
         let mut command = Command::new(&name);
         command.current_dir(workspace::root());
         let file = Path::new(&name).file_name().unwrap_or_default();
-        Self { command, shown: file.to_string_lossy().into_owned() }
+        Self { command, shown: file.to_string_lossy().into_owned(), deadline: None }
     }
 
     pub(crate) fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
@@ -42,6 +46,12 @@ impl Program {
 
     pub(crate) fn within(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(folder);
+        self
+    }
+
+    /// How long it may run; only for programs whose output is taken.
+    pub(crate) fn within_time(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 
@@ -84,10 +94,58 @@ impl Program {
             // It may end without reading everything; its exit status says more than our broken pipe.
             let _ = stdin.write_all(input.as_bytes());
         }
-        Ok(child.wait_with_output()?)
+        let id = child.id();
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || sender.send(child.wait_with_output()));
+        match self.deadline.map(|deadline| ended.recv_timeout(deadline)) {
+            None => Ok(ended.recv()??),
+            Some(Ok(output)) => Ok(output?),
+            Some(Err(_)) => {
+                processes::end(id)?;
+                Err(format!(
+                    "`{}` was still running after {:?}",
+                    self.shown,
+                    self.deadline.unwrap_or_default()
+                )
+                .into())
+            }
+        }
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> String {
         format!("cannot start `{}`: {error}", self.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Program;
+    use std::time::Duration;
+
+    #[test]
+    fn what_a_program_says_is_given_back() {
+        assert_eq!(Program::new("cat").stdout_given("hello").unwrap(), "hello");
+        assert_eq!(Program::new("sh").args(["-c", "echo $A"]).env("A", "b").stdout().unwrap(), "b\n");
+    }
+
+    #[test]
+    fn a_failure_shows_the_command_and_all_it_said() {
+        let error = Program::new("sh")
+            .args(["-c", "echo out; echo talk >&2; exit 3"])
+            .stdout()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("`sh -c echo out") && error.ends_with("exit status: 3\nout\ntalk"),
+            "{error}"
+        );
+        assert!(Program::new("no-such-program").stdout().unwrap_err().to_string().contains("cannot start"));
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let error =
+            Program::new("tail").args(["-f", "/dev/null"]).within_time(Duration::from_millis(50)).stdout();
+        assert!(error.unwrap_err().to_string().contains("still running"));
     }
 }

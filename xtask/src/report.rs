@@ -1,6 +1,7 @@
 //! Tables for people, and the closing line that says how it went.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
@@ -60,6 +61,18 @@ impl Columns {
     pub(crate) fn print(&self) {
         println!("{}", self.0.trim_fmt());
     }
+}
+
+/// Times as people compare them.
+pub(crate) fn milliseconds(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    if milliseconds < 10.0 { format!("{milliseconds:.2} ms") } else { format!("{milliseconds:.0} ms") }
+}
+
+/// The middle one; zero of none.
+pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Checked {
 
 pub(crate) fn run() -> Result<Outcome> {
     let metadata = Metadata::read()?;
-    let files = workspace::tracked_files()?;
+    let files = workspace::files()?;
     let sources = read_sources(&files)?;
     let mut checks = vec![
         layers::check(&metadata),

@@ -68,9 +68,11 @@ pub(crate) fn cargo() -> Program {
     Program::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
 }
 
-/// Every file under version control, by its path from the root.
-pub(crate) fn tracked_files() -> Result<Vec<String>> {
-    let list = Program::new("git").args(["ls-files", "-z"]).stdout()?;
+/// Every file that is or could be committed, by its path from the root.
+pub(crate) fn files() -> Result<Vec<String>> {
+    let list = Program::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .stdout()?;
     Ok(list
         .split('\0')
         .filter(|path| !path.is_empty() && root().join(path).is_file())

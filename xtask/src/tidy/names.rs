@@ -5,7 +5,7 @@ use super::{Checked, Finding};
 use crate::workspace::Metadata;
 
 /// Names that say nothing, so that everything ends up there.
-const EMPTY_NAMES: [&str; 8] = ["common", "util", "utils", "helper", "helpers", "misc", "shared", "stuff"];
+const EMPTY_NAMES: [&str; 6] = ["common", "util", "utils", "helper", "helpers", "misc"];
 
 /// Every file says in its first line what lives there.
 pub(super) fn headers(sources: &[Source]) -> Checked {

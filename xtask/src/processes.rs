@@ -1,0 +1,114 @@
+//! Processes as /proc shows them: who started whom, how much memory each holds, who is still there.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Result;
+
+/// One process, told apart from a later one with the same number by when it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    parent: u32,
+    started: u64,
+}
+
+impl Process {
+    /// The process with this number, if there is one.
+    pub(crate) fn of(id: u32) -> Option<Self> {
+        parse(id, &fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_alive(&self) -> bool {
+        Self::of(self.id).as_ref() == Some(self)
+    }
+
+    /// Memory it holds, in KiB, pages shared with others included.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
+    /// Memory that only it holds, in KiB.
+    pub(crate) fn private(&self) -> Option<u64> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id)).ok()?;
+        let parts = rollup.lines().filter(|line| line.starts_with("Private_"));
+        Some(parts.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum())
+    }
+}
+
+/// The fields of `/proc/ID/stat`; the name may itself hold spaces and brackets.
+fn parse(id: u32, stat: &str) -> Option<Process> {
+    let (head, tail) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1.to_owned();
+    let fields: Vec<_> = tail.split_whitespace().collect();
+    // The first field after the name is the state, which is field 3 of the manual.
+    if *fields.first()? == "Z" {
+        return None;
+    }
+    Some(Process { id, name, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+}
+
+/// Every process below `ancestor`, itself not included.
+pub(crate) fn descendants(ancestor: u32) -> Vec<Process> {
+    let all: Vec<_> = numbers(Path::new("/proc")).into_iter().filter_map(Process::of).collect();
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents = vec![ancestor];
+    while let Some(parent) = parents.pop() {
+        for process in all.iter().filter(|process| process.parent == parent) {
+            parents.push(process.id);
+            found.push(process.clone());
+        }
+    }
+    found
+}
+
+fn numbers(folder: &Path) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Asks a process to end.
+pub(crate) fn terminate(id: u32) -> Result<()> {
+    send(id, Signal::SIGTERM)
+}
+
+/// Ends a process.
+pub(crate) fn end(id: u32) -> Result<()> {
+    send(id, Signal::SIGKILL)
+}
+
+fn send(id: u32, signal: Signal) -> Result<()> {
+    Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, descendants, parse};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = format!("7 (a) b (c) S 3 {} 42 0", "0 ".repeat(17).trim());
+        let process = parse(7, &stat).unwrap();
+        assert_eq!((process.name.as_str(), process.parent, process.started), ("a) b (c", 3, 42));
+        assert_eq!(parse(7, &stat.replace(" S ", " Z ")), None, "a zombie holds nothing");
+    }
+
+    #[test]
+    fn a_child_is_seen_until_it_has_ended() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let seen = Process::of(child.id()).unwrap();
+        assert!(descendants(std::process::id()).contains(&seen));
+        assert!(seen.resident().is_some());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!seen.is_alive());
+    }
+}

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey, NewTenant,
-    OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server, ServerList, ServerState, Tenant, TenantList,
-    UploadedModule, Version, VersionList, WhoAmI,
+    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey,
+    NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server, ServerList, ServerState,
+    Tenant, TenantList, UploadedModule, Version, VersionList, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -21,9 +21,29 @@ macro_rules! schemas {
 #[must_use]
 pub fn document() -> Value {
     let schemas = schemas!(
-        Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey,
-        NewTenant, Problem, RotateKey, Server, ServerList, ServerState, Tenant, TenantList, UploadedModule, Version,
-        VersionList, WhoAmI
+        Deploy,
+        DeployedVersion,
+        Health,
+        IssuedKey,
+        Key,
+        KeyList,
+        LogLevel,
+        LogLine,
+        LogPage,
+        ModuleKind,
+        NewKey,
+        NewTenant,
+        Problem,
+        RotateKey,
+        Server,
+        ServerList,
+        ServerState,
+        Tenant,
+        TenantList,
+        UploadedModule,
+        Version,
+        VersionList,
+        WhoAmI
     );
     json!({
         "openapi": "3.1.0",
@@ -68,7 +88,8 @@ fn describe(operation: &Operation) -> Value {
         "responses": responses(operation),
     });
     if let Some(request) = operation.request {
-        out["requestBody"] = json!({ "required": true, "content": { "application/json": reference(request) } });
+        out["requestBody"] =
+            json!({ "required": true, "content": { "application/json": reference(request) } });
     }
     if !operation.authenticated {
         out["security"] = json!([]);
@@ -77,9 +98,10 @@ fn describe(operation: &Operation) -> Value {
 }
 
 fn parameters(operation: &Operation) -> Vec<Value> {
-    let in_path = operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(
-        |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
-    );
+    let in_path =
+        operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(
+            |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        );
     let in_query = operation.query.iter().map(|(name, description)| {
         json!({ "name": name, "in": "query", "description": description, "schema": { "type": "string" } })
     });
@@ -92,7 +114,8 @@ fn responses(operation: &Operation) -> Value {
         Some(name) => json!({ "description": "Done", "content": { "application/json": reference(name) } }),
         None => json!({ "description": "Done" }),
     };
-    let problem = json!({ "description": "Refused or failed", "content": { PROBLEM_JSON: reference("Problem") } });
+    let problem =
+        json!({ "description": "Refused or failed", "content": { PROBLEM_JSON: reference("Problem") } });
     let mut out = Map::new();
     out.insert(status.to_string(), good);
     out.insert("default".to_owned(), problem);

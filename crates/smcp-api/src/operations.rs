@@ -81,7 +81,8 @@ macro_rules! operations {
     };
 }
 
-const PAGE: &[(&str, &str)] = &[("after", "The `next` of the page before"), ("limit", "Most items, 1 to 200")];
+const PAGE: &[(&str, &str)] =
+    &[("after", "The `next` of the page before"), ("limit", "Most items, 1 to 200")];
 const LOGS: &[(&str, &str)] = &[
     ("limit", "Most lines, 1 to 10000"),
     ("level", "debug, info, warn or error: nothing quieter"),

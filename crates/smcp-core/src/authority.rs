@@ -161,8 +161,12 @@ impl Authority {
             return Error::NotFound(what);
         }
         Error::Forbidden(
-            Refusal::new(format!("the role {} does not include `{}` here", caller.role_names(), action.as_str()))
-                .hint("ask an admin of the tenant for a key with another role: smcp keys create --role …"),
+            Refusal::new(format!(
+                "the role {} does not include `{}` here",
+                caller.role_names(),
+                action.as_str()
+            ))
+            .hint("ask an admin of the tenant for a key with another role: smcp keys create --role …"),
         )
     }
 

@@ -3,7 +3,7 @@
 use smcp_manifest::{Bundle, LockedManifest, Module, ModuleKind};
 use smcp_types::{Error, Result};
 
-use crate::{ports::VersionRef, ports::Blobs};
+use crate::{ports::Blobs, ports::VersionRef};
 
 /// The first bytes of every bundle file; the digit is the format's version.
 const MAGIC: &[u8] = b"smcp-bundle-1\n";
@@ -61,7 +61,8 @@ fn decode(bytes: &[u8]) -> std::result::Result<Bundle, String> {
     let mut modules = Vec::new();
     while let Some(name) = part()? {
         let name = String::from_utf8(name.to_vec()).map_err(|e| e.to_string())?;
-        let kind: ModuleKind = serde_json::from_slice(part()?.ok_or("cut off")?).map_err(|e| e.to_string())?;
+        let kind: ModuleKind =
+            serde_json::from_slice(part()?.ok_or("cut off")?).map_err(|e| e.to_string())?;
         let bytes = part()?.ok_or("cut off")?.to_vec();
         modules.push(Module { name, kind, bytes });
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use smcp_mcp::{Batches, Era, EnvelopeError, MessageId, Revision};
+use smcp_mcp::{Batches, EnvelopeError, Era, MessageId, Revision};
 use smcp_types::{Error, Refusal, Result};
 
 use crate::{
@@ -160,7 +160,12 @@ impl Platform {
         let asked = asked_revision(headers, &active)?;
         // On 2026-07-28 there are no sessions; a session id that comes along means nothing.
         if asked.map(Revision::era) == Some(Era::Modern) {
-            return Ok(Conversation { server, active, revision: asked.unwrap_or(Revision::LATEST), session: None });
+            return Ok(Conversation {
+                server,
+                active,
+                revision: asked.unwrap_or(Revision::LATEST),
+                session: None,
+            });
         }
         let Some(presented) = headers.get("mcp-session-id") else {
             return Ok(Conversation { server, active, revision: asked.unwrap_or(ASSUMED), session: None });
@@ -195,11 +200,23 @@ impl Platform {
         };
         let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
         let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
-        self.exchange(exchange::Call { talk, permit: checked.permit, request, waiting: checked.waiting, begins }).await
+        self.exchange(exchange::Call {
+            talk,
+            permit: checked.permit,
+            request,
+            waiting: checked.waiting,
+            begins,
+        })
+        .await
     }
 
     /// GET: the stream of what the server sends by itself. It closes upstream when the client goes.
-    async fn listen(&self, ctx: &Ctx, talk: Conversation, headers: &HeaderMap) -> Result<McpResponse, McpFailure> {
+    async fn listen(
+        &self,
+        ctx: &Ctx,
+        talk: Conversation,
+        headers: &HeaderMap,
+    ) -> Result<McpResponse, McpFailure> {
         if talk.revision.era() == Era::Modern {
             return Ok(method_not_allowed());
         }
@@ -209,7 +226,12 @@ impl Platform {
     }
 
     /// DELETE: ends the session here, whatever the hosted server thinks of it.
-    async fn end(&self, ctx: &Ctx, talk: Conversation, headers: &HeaderMap) -> Result<McpResponse, McpFailure> {
+    async fn end(
+        &self,
+        ctx: &Ctx,
+        talk: Conversation,
+        headers: &HeaderMap,
+    ) -> Result<McpResponse, McpFailure> {
         let Some(session) = talk.session.as_ref() else {
             return Ok(method_not_allowed());
         };
@@ -220,7 +242,11 @@ impl Platform {
         if let Err(error) = told {
             tracing::debug!(request.id = %ctx.request_id, %error, "the hosted server was not told that a session ended");
         }
-        Ok(McpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: McpBody::Whole(Bytes::new()) })
+        Ok(McpResponse {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: McpBody::Whole(Bytes::new()),
+        })
     }
 
     fn connect_permit(&self, ctx: &Ctx, talk: &Conversation) -> Result<Permit<UseServer>> {
@@ -238,7 +264,10 @@ impl Platform {
     ) -> Result<HostedRequest> {
         let mut headers = message::passed_on(client);
         if let Some(session) = &talk.session {
-            headers.insert("mcp-session-id", HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?);
+            headers.insert(
+                "mcp-session-id",
+                HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?,
+            );
         }
         let url = format!("{}{}", self.settings.external_url.origin(), talk.active.manifest.endpoint);
         Ok(HostedRequest {

@@ -62,7 +62,13 @@ pub(crate) struct DoesNotOpen;
 
 /// Encrypts under a fresh record key. Layout: format byte, key id, 16-byte salt, ciphertext with tag.
 #[must_use]
-pub(crate) fn seal(key: &KeyBytes, id: RingKeyId, belongs: Belongs<'_>, entropy: &dyn Entropy, plain: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(
+    key: &KeyBytes,
+    id: RingKeyId,
+    belongs: Belongs<'_>,
+    entropy: &dyn Entropy,
+    plain: &[u8],
+) -> Vec<u8> {
     let mut salt = [0; SALT_BYTES];
     entropy.fill(&mut salt);
     let (cipher, nonce) = record_cipher(key, &salt);
@@ -89,7 +95,11 @@ pub(crate) fn key_id(sealed: &[u8]) -> Option<RingKeyId> {
 ///
 /// # Errors
 /// `DoesNotOpen` for everything else.
-pub(crate) fn open(key: &KeyBytes, belongs: Belongs<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
+pub(crate) fn open(
+    key: &KeyBytes,
+    belongs: Belongs<'_>,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
     key_id(sealed).ok_or(DoesNotOpen)?;
     let (salt, body) = sealed[17..].split_at(SALT_BYTES);
     let (cipher, nonce) = record_cipher(key, salt);

@@ -90,7 +90,11 @@ impl Platform {
         };
         // The blob first: a version that is in the table can always be started.
         let file = Bytes::from(bundle_file::encode(&bundle)?);
-        self.stores.blobs.put(version.tenant, &bundle_file::blob_name(&version), file).await.map_err(Error::from)?;
+        self.stores
+            .blobs
+            .put(version.tenant, &bundle_file::blob_name(&version), file)
+            .await
+            .map_err(Error::from)?;
         self.stores.versions.put(&record).await.map_err(Error::from)?;
         Ok(Deployed { server, version: record, known: false })
     }

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::value::RawValue;
 use smcp_manifest::LockedManifest;
 use smcp_mcp::{
-    Batches, Body, ClientInfo, Collector, Definitions, Era, ListKind, MAX_DEFINITIONS_BYTES, MessageId, MessageKind,
-    Outcome, Outgoing, Revision, sse,
+    Batches, Body, ClientInfo, Collector, Definitions, Era, ListKind, MAX_DEFINITIONS_BYTES, MessageId,
+    MessageKind, Outcome, Outgoing, Revision, sse,
 };
 use smcp_types::{Error, Refusal, RequestId, Result};
 

@@ -180,8 +180,14 @@ fn new_key(master: &MasterKey, purpose: RingPurpose, clock: &dyn Clock, entropy:
     entropy.fill(&mut bytes);
     let now = clock.now();
     let id = RingKeyId::new(now, random);
-    let mut key =
-        RingKey { id, purpose, state: RingState::Active, not_before: now, not_after: None, wrapped: Vec::new() };
+    let mut key = RingKey {
+        id,
+        purpose,
+        state: RingState::Active,
+        not_before: now,
+        not_after: None,
+        wrapped: Vec::new(),
+    };
     key.wrapped = master.wrap(&key, &Secret::new(bytes), entropy);
     key
 }

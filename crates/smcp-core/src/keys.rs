@@ -46,7 +46,10 @@ impl Platform {
     /// `Invalid` for a bad name or an expiry that has passed; as `authorize`; store errors.
     pub async fn create_key(&self, ctx: &Ctx, tenant: &TenantRecord, new: NewKey) -> Result<IssuedKey> {
         let permit = self.authority.authorize::<ManageKeys>(&ctx.caller, On::Tenant(tenant))?;
-        if new.label.is_empty() || new.label.chars().count() > MAX_LABEL_CHARS || new.label.contains(char::is_control) {
+        if new.label.is_empty()
+            || new.label.chars().count() > MAX_LABEL_CHARS
+            || new.label.contains(char::is_control)
+        {
             return Err(Error::invalid("a key's name has 1 to 100 printable characters"));
         }
         if new.expires_at.is_some_and(|end| end <= self.clock.now()) {
@@ -108,7 +111,9 @@ impl Platform {
         }
         let old = self.key_of(&permit, id).await?;
         if old.status == KeyStatus::Revoked {
-            return Err(Error::Conflict(Refusal::new("this key is revoked").hint("create a new one: smcp keys create")));
+            return Err(Error::Conflict(
+                Refusal::new("this key is revoked").hint("create a new one: smcp keys create"),
+            ));
         }
         let (key, pepper, mac) = self.new_key_text(tenant.id)?;
         let record = KeyRecord {
@@ -130,7 +135,8 @@ impl Platform {
     pub async fn revoke_key(&self, ctx: &Ctx, tenant: &TenantRecord, id: KeyId) -> Result<KeyRecord> {
         let permit = self.authority.authorize::<ManageKeys>(&ctx.caller, On::Tenant(tenant))?;
         let old = self.key_of(&permit, id).await?;
-        let record = KeyRecord { status: KeyStatus::Revoked, previous: None, previous_until: None, ..old.clone() };
+        let record =
+            KeyRecord { status: KeyStatus::Revoked, previous: None, previous_until: None, ..old.clone() };
         self.stores.keys.replace(&record, &old.mac).await?;
         self.identity.forget_all();
         Ok(record)

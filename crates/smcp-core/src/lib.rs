@@ -19,6 +19,7 @@ pub mod ports;
 pub mod servers;
 mod session;
 pub mod settings;
+mod stopping;
 mod tenants;
 mod timeout;
 pub mod wrapper;

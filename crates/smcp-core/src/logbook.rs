@@ -99,7 +99,13 @@ impl Logbook {
         Ok(self.store.sweep(KEEP_LINES, before).await?)
     }
 
-    async fn tail(&self, tenant: TenantId, server: ServerId, level: LogLevel, limit: u32) -> Result<Vec<LogLine>> {
+    async fn tail(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        level: LogLevel,
+        limit: u32,
+    ) -> Result<Vec<LogLine>> {
         self.flush().await?;
         Ok(self.store.tail(tenant, server, level, limit).await?)
     }
@@ -174,7 +180,8 @@ impl Follower {
 }
 
 fn dropped_line(at: UnixMillis, dropped: u64) -> LogLine {
-    let message = format!("[smcp] {dropped} lines were dropped: the server writes faster than its log is kept");
+    let message =
+        format!("[smcp] {dropped} lines were dropped: the server writes faster than its log is kept");
     LogLine { at, level: LogLevel::Warn, request_id: None, message }
 }
 
@@ -208,6 +215,7 @@ impl Platform {
         let lines = self.logbook.follow(server.id).ok_or_else(|| {
             smcp_types::Error::Conflict(smcp_types::Refusal::new("too many are following this server's log"))
         })?;
-        Ok(lines.filter(move |line| std::future::ready(line.level >= level)).boxed())
+        let loud = lines.filter(move |line| std::future::ready(line.level >= level));
+        Ok(loud.take_until(self.stopping.begun()).boxed())
     }
 }

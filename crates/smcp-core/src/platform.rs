@@ -13,11 +13,12 @@ use crate::{
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord, ServerStore, SessionRecord,
-        SessionStore, StoreError, Tasks, TenantRecord, TenantStore, VersionStore,
+        Blobs, Clock, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord, ServerStore,
+        SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, VersionStore,
     },
     servers::ActiveVersion,
     settings::Settings,
+    stopping::Stopping,
 };
 
 /// Tenants, servers and versions remembered.
@@ -81,6 +82,7 @@ pub struct Platform {
     pub(crate) known_servers: Memory<(TenantId, String), ServerRecord>,
     pub(crate) active: Memory<ServerId, Arc<ActiveVersion>>,
     pub(crate) sessions: Memory<SessionId, SessionRecord>,
+    pub(crate) stopping: Stopping,
     /// Trials under way.
     pub(crate) trials: AtomicUsize,
 }
@@ -104,8 +106,12 @@ impl Platform {
         let ring = Arc::new(Keyring::open(master, &*stores.ring, &*clock, Arc::clone(&entropy)).await?);
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
-        let identity =
-            Identity::new(Arc::clone(&ring), Arc::clone(&stores.keys), Arc::clone(&clock), Arc::clone(&tasks));
+        let identity = Identity::new(
+            Arc::clone(&ring),
+            Arc::clone(&stores.keys),
+            Arc::clone(&clock),
+            Arc::clone(&tasks),
+        );
         let platform = Self {
             settings,
             clock,
@@ -122,6 +128,7 @@ impl Platform {
             known_servers: Memory::new(RECORDS),
             active: Memory::new(RECORDS),
             sessions: Memory::new(SESSIONS),
+            stopping: Stopping::new(),
             trials: AtomicUsize::new(0),
         };
         let first_key = platform.first_key().await?;
@@ -173,12 +180,18 @@ impl Platform {
         self.isolates.health()
     }
 
+    /// Ends streams that have no end of their own, so that a stop waits only for calls.
+    pub fn begin_stop(&self) {
+        self.stopping.begin();
+    }
+
     /// Chores to be done every minute or so: expired sessions, old log lines.
     ///
     /// # Errors
     /// Store errors.
     pub async fn sweep(&self) -> Result<()> {
-        while self.stores.sessions.sweep(self.clock.now(), SWEEP_AT_ONCE).await? == u64::from(SWEEP_AT_ONCE) {}
+        while self.stores.sessions.sweep(self.clock.now(), SWEEP_AT_ONCE).await? == u64::from(SWEEP_AT_ONCE) {
+        }
         self.logbook.sweep().await
     }
 }

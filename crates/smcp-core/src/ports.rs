@@ -9,10 +9,11 @@ pub use isolates::{
     HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Trial, TrialRefused, VersionRef,
 };
 pub use records::{
-    KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord, SessionRecord,
-    TenantRecord, VersionRecord,
+    KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,
+    SessionRecord, TenantRecord, VersionRecord,
 };
 pub use stores::{
-    Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore, VersionStore,
+    Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
+    VersionStore,
 };
 pub use world::{Clock, Entropy, LogSink, Tasks};

@@ -56,8 +56,12 @@ impl Platform {
     pub async fn create_server(&self, ctx: &Ctx, tenant: &TenantRecord, slug: Slug) -> Result<ServerRecord> {
         let permit = self.authority.authorize::<CreateServer>(&ctx.caller, On::Tenant(tenant))?;
         let now = self.clock.now();
-        let new =
-            NewServer { tenant: permit.tenant(), id: ServerId::new(now, self.random()), slug, created_at: now };
+        let new = NewServer {
+            tenant: permit.tenant(),
+            id: ServerId::new(now, self.random()),
+            slug,
+            created_at: now,
+        };
         self.stores.servers.create(&new).await?;
         let missing = || Error::internal("a server that was just created is missing");
         self.stores.servers.by_slug(tenant.id, &new.slug).await?.ok_or_else(missing)
@@ -102,9 +106,17 @@ impl Platform {
     ///
     /// # Errors
     /// Store errors.
-    pub async fn server_slug(&self, ctx: &Ctx, tenant: &TenantRecord, id: ServerId) -> Result<Option<String>> {
+    pub async fn server_slug(
+        &self,
+        ctx: &Ctx,
+        tenant: &TenantRecord,
+        id: ServerId,
+    ) -> Result<Option<String>> {
         let servers = self.list_servers(ctx, tenant, None, u32::MAX).await?;
-        Ok(servers.into_iter().find(|status| status.server.id == id).map(|status| status.server.slug.to_string()))
+        Ok(servers
+            .into_iter()
+            .find(|status| status.server.id == id)
+            .map(|status| status.server.slug.to_string()))
     }
 
     /// Whether the caller may deploy to this server, existing or to be: asked before a large body is read.
@@ -202,7 +214,8 @@ impl Platform {
         let epoch = self.active.epoch();
         let version = version_ref(server, digest);
         let record = self.stores.versions.get(&version).await?;
-        let record = record.ok_or_else(|| Error::internal(format!("the active version {digest} is missing")))?;
+        let record =
+            record.ok_or_else(|| Error::internal(format!("the active version {digest} is missing")))?;
         let parsed = Arc::new(ActiveVersion {
             version,
             manifest: serde_json::from_str(&record.manifest).map_err(Error::internal)?,

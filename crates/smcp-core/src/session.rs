@@ -102,7 +102,8 @@ impl Platform {
             expires: now.after(ABSOLUTE_LIFE),
         };
         let namespace = server.id.to_string();
-        let bytes = self.ring.seal(RingPurpose::SessionSeal, belongs(server, &namespace), &sealed.to_bytes())?;
+        let bytes =
+            self.ring.seal(RingPurpose::SessionSeal, belongs(server, &namespace), &sealed.to_bytes())?;
         self.sessions.fill(self.sessions.epoch(), record.id, record);
         Ok(BASE64URL_NOPAD.encode(&bytes))
     }
@@ -142,12 +143,18 @@ impl Platform {
         }
         let bytes = BASE64URL_NOPAD.decode(presented.as_bytes()).ok()?;
         let namespace = server.id.to_string();
-        let plain = self.ring.open_sealed(RingPurpose::SessionSeal, belongs(server, &namespace), &bytes).ok()?;
+        let plain =
+            self.ring.open_sealed(RingPurpose::SessionSeal, belongs(server, &namespace), &bytes).ok()?;
         Sealed::from_bytes(&plain)
     }
 
     /// Moves the idle expiry, in the store at most once a minute.
-    async fn keep_session(&self, epoch: Epoch, mut record: SessionRecord, now: UnixMillis) -> Result<SessionRecord> {
+    async fn keep_session(
+        &self,
+        epoch: Epoch,
+        mut record: SessionRecord,
+        now: UnixMillis,
+    ) -> Result<SessionRecord> {
         let next = now.after(IDLE_LIFE);
         if next.since(record.idle_expires_at) >= TOUCH_EVERY {
             self.stores.sessions.touch(record.tenant, record.id, next).await?;

@@ -1,7 +1,5 @@
 //! What an operator decides, checked: the one external origin and the origins browsers may call from.
 
-use std::time::Duration;
-
 use smcp_types::{Error, Refusal, Result};
 
 /// The origin the world reaches the platform under: scheme, host, port, no path. The only source of links, of our own
@@ -26,7 +24,8 @@ impl ExternalUrl {
         };
         let (scheme, authority) = text.split_once("://").ok_or_else(|| wrong("no scheme"))?;
         let authority = authority.strip_suffix('/').unwrap_or(authority).to_ascii_lowercase();
-        let parsed: http::uri::Authority = authority.parse().map_err(|_| wrong("not a host with an optional port"))?;
+        let parsed: http::uri::Authority =
+            authority.parse().map_err(|_| wrong("not a host with an optional port"))?;
         if authority.contains('@') || parsed.host().is_empty() {
             return Err(wrong("not a host with an optional port"));
         }
@@ -92,8 +91,6 @@ pub struct Settings {
     pub external_url: ExternalUrl,
     /// Other origins whose pages may call us.
     pub allowed_origins: Vec<String>,
-    /// Longest start of a version at its trial.
-    pub trial_timeout: Duration,
 }
 
 #[cfg(test)]
@@ -111,8 +108,16 @@ mod tests {
         ] {
             assert_eq!(ExternalUrl::parse(text).unwrap().origin(), origin);
         }
-        for bad in ["", "localhost", "http://example.com", "ftp://a", "https://", "https://a/b", "https://u@a", "https://a b"]
-        {
+        for bad in [
+            "",
+            "localhost",
+            "http://example.com",
+            "ftp://a",
+            "https://",
+            "https://a/b",
+            "https://u@a",
+            "https://a b",
+        ] {
             assert!(ExternalUrl::parse(bad).is_err(), "{bad}");
         }
     }
@@ -124,7 +129,9 @@ mod tests {
             assert!(local.answers_to(host), "{host}");
             assert!(local.is_own_origin(&format!("http://{host}")), "{host}");
         }
-        for host in ["localhost", "localhost:80", "evil.example.com:8787", "localhost.evil.example:8787", "", ":8787"] {
+        for host in
+            ["localhost", "localhost:80", "evil.example.com:8787", "localhost.evil.example:8787", "", ":8787"]
+        {
             assert!(!local.answers_to(host), "{host}");
         }
         assert!(!local.is_own_origin("https://localhost:8787") && !local.is_own_origin("null"));

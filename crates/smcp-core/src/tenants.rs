@@ -17,10 +17,14 @@ impl Platform {
     pub async fn create_tenant(&self, ctx: &Ctx, slug: Slug) -> Result<TenantRecord> {
         let now = self.clock.now();
         let tenant = TenantRecord { id: TenantId::new(now, self.random()), slug, created_at: now };
-        self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(&tenant)).map_err(|error| match error {
-            // There is nothing to hide yet, and "no such tenant" would be a strange answer to "make one".
-            Error::NotFound(_) => Error::Forbidden(smcp_types::Refusal::new("only the platform's admins make tenants")),
-            other => other,
+        self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(&tenant)).map_err(|error| {
+            match error {
+                // There is nothing to hide yet, and "no such tenant" would be a strange answer to "make one".
+                Error::NotFound(_) => {
+                    Error::Forbidden(smcp_types::Refusal::new("only the platform's admins make tenants"))
+                }
+                other => other,
+            }
         })?;
         self.stores.tenants.create(&tenant).await?;
         Ok(tenant)
@@ -40,11 +44,19 @@ impl Platform {
     ///
     /// # Errors
     /// Store errors.
-    pub async fn list_tenants(&self, ctx: &Ctx, after: Option<TenantId>, limit: u32) -> Result<Vec<TenantRecord>> {
+    pub async fn list_tenants(
+        &self,
+        ctx: &Ctx,
+        after: Option<TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantRecord>> {
         // A tenant's own people see one tenant; reading pages of others to hide them all would be slow and telling.
         if ctx.caller.tenant() != self.platform_tenant.id {
             let own = self.stores.tenants.by_id(ctx.caller.tenant()).await?;
-            return Ok(own.into_iter().filter(|t| self.may_see(ctx, t) && after.is_none_or(|a| t.id > a)).collect());
+            return Ok(own
+                .into_iter()
+                .filter(|t| self.may_see(ctx, t) && after.is_none_or(|a| t.id > a))
+                .collect());
         }
         let page = self.stores.tenants.list(after, limit).await?;
         Ok(page.into_iter().filter(|tenant| self.may_see(ctx, tenant)).collect())

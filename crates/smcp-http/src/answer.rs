@@ -31,7 +31,8 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
         return Err(too_large());
     }
     to_bytes(body, limit).await.map_err(|error| {
-        let over = std::error::Error::source(&error).is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
+        let over =
+            std::error::Error::source(&error).is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
         if over { too_large() } else { Error::invalid("the body broke off") }
     })
 }

@@ -19,7 +19,10 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
         let request_id = request_id(parts);
-        identify(app, &parts.headers, request_id).await.map(Self).map_err(|error| Refused { error, request_id })
+        identify(app, &parts.headers, request_id)
+            .await
+            .map(Self)
+            .map_err(|error| Refused { error, request_id })
     }
 }
 

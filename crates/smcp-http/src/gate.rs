@@ -19,7 +19,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const CORS_HEADERS: &str = "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, \
                             mcp-method, mcp-name, traceparent, tracestate";
 /// What such a page may read.
-const CORS_EXPOSED: &str = "mcp-session-id, mcp-protocol-version, www-authenticate, x-request-id, retry-after";
+const CORS_EXPOSED: &str =
+    "mcp-session-id, mcp-protocol-version, www-authenticate, x-request-id, retry-after";
 
 /// Checks `Host` and `Origin` (DNS rebinding: 2025-11-25, Transports, Security Warning) and labels the request.
 pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -43,7 +44,8 @@ fn admit(settings: &Settings, uri: &Uri, headers: &HeaderMap) -> Result<(), Erro
     // HTTP/2 and absolute-form requests carry the host in the URI; all that are there must name us.
     let mut hosts = headers.get_all(header::HOST).iter();
     let named = [uri.authority().map(|a| a.as_str().as_bytes()), hosts.next().map(HeaderValue::as_bytes)];
-    let ours = |host: &[u8]| std::str::from_utf8(host).is_ok_and(|host| settings.external_url.answers_to(host));
+    let ours =
+        |host: &[u8]| std::str::from_utf8(host).is_ok_and(|host| settings.external_url.answers_to(host));
     let mut named = named.into_iter().flatten().peekable();
     if named.peek().is_none() || !named.all(ours) || hosts.next().is_some() {
         let message = "this host is not served here";
@@ -60,7 +62,8 @@ fn admit(settings: &Settings, uri: &Uri, headers: &HeaderMap) -> Result<(), Erro
 
 fn is_allowed(settings: &Settings, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    settings.external_url.is_own_origin(origin) || settings.allowed_origins.iter().any(|allowed| allowed == origin)
+    settings.external_url.is_own_origin(origin)
+        || settings.allowed_origins.iter().any(|allowed| allowed == origin)
 }
 
 fn is_preflight(request: &Request) -> bool {

@@ -70,7 +70,10 @@ async fn call(
         // Nothing but GET (and HEAD, as GET) is left: the route takes no other method.
         _ => {
             if !accepts(&parts.headers, "text/event-stream") {
-                return Err(Refused::Http(StatusCode::NOT_ACCEPTABLE, "Accept has to include text/event-stream"));
+                return Err(Refused::Http(
+                    StatusCode::NOT_ACCEPTABLE,
+                    "Accept has to include text/event-stream",
+                ));
             }
             Verb::Listen
         }
@@ -102,7 +105,8 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        let fits = name == "*/*" || name.eq_ignore_ascii_case(kind) || name.strip_suffix("/*") == Some(family);
+        let fits =
+            name == "*/*" || name.eq_ignore_ascii_case(kind) || name.strip_suffix("/*") == Some(family);
         fits && !refused
     })
 }

@@ -46,7 +46,11 @@ fn tell(error: &Error, id: RequestId) -> Told {
         }
         Error::Internal(private) => {
             tracing::error!(request.id = %id, private, "internal error");
-            told(StatusCode::INTERNAL_SERVER_ERROR, "something failed here; the request id leads to why", None)
+            told(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "something failed here; the request id leads to why",
+                None,
+            )
         }
     }
 }
@@ -76,7 +80,9 @@ pub(crate) fn problem_with_logs(error: &Error, id: RequestId, logs: Vec<LogLine>
 pub(crate) fn mcp(failure: &McpFailure, id: RequestId) -> Response {
     let message_id = failure.id.as_ref();
     match &failure.cause {
-        Cause::Envelope { code, message } => json_rpc(StatusCode::BAD_REQUEST, message_id, *code, message, None),
+        Cause::Envelope { code, message } => {
+            json_rpc(StatusCode::BAD_REQUEST, message_id, *code, message, None)
+        }
         // An error of a method, as the server itself would answer it.
         Cause::Message { code, message } => json_rpc(StatusCode::OK, message_id, *code, message, None),
         Cause::UnknownRevision { requested, supported } => {
@@ -112,7 +118,13 @@ fn json_rpc_code(error: &Error) -> i32 {
     }
 }
 
-fn json_rpc(status: StatusCode, id: Option<&MessageId>, code: i32, message: &str, data: Option<Value>) -> Response {
+fn json_rpc(
+    status: StatusCode,
+    id: Option<&MessageId>,
+    code: i32,
+    message: &str,
+    data: Option<Value>,
+) -> Response {
     let body = errors::error_body(id, code, message, data);
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

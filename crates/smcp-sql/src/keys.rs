@@ -63,31 +63,45 @@ fn parameters(key: &KeyRecord) -> Result<[Value; 14], StoreError> {
 #[async_trait]
 impl<S: Sql> KeyStore for ControlStore<S> {
     async fn create(&self, key: &KeyRecord) -> StoreResult<()> {
-        let insert = "INSERT INTO api_keys (tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id,
+        let insert =
+            "INSERT INTO api_keys (tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id,
                         previous_mac, previous_until, status, expires_at, created_at, last_used_at)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
         self.sql.run(Statement::new(insert, parameters(key)?)).await?;
         Ok(())
     }
 
-    async fn by_mac(&self, tenant: TenantId, pepper: RingKeyId, mac: &[u8; 32]) -> StoreResult<Option<KeyRecord>> {
-        let query = "SELECT tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id, previous_mac,
+    async fn by_mac(
+        &self,
+        tenant: TenantId,
+        pepper: RingKeyId,
+        mac: &[u8; 32],
+    ) -> StoreResult<Option<KeyRecord>> {
+        let query =
+            "SELECT tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id, previous_mac,
                        previous_until, status, expires_at, created_at, last_used_at
                      FROM api_keys
                      WHERE tenant_id = ?1 AND ((pepper_id = ?2 AND mac = ?3)
                                             OR (previous_pepper_id = ?2 AND previous_mac = ?3))";
-        one(self.sql.run(Statement::new(query, [tenant.into(), pepper.into(), mac.as_slice().into()])).await?, read)
+        one(
+            self.sql
+                .run(Statement::new(query, [tenant.into(), pepper.into(), mac.as_slice().into()]))
+                .await?,
+            read,
+        )
     }
 
     async fn get(&self, tenant: TenantId, id: KeyId) -> StoreResult<Option<KeyRecord>> {
-        let query = "SELECT tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id, previous_mac,
+        let query =
+            "SELECT tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id, previous_mac,
                        previous_until, status, expires_at, created_at, last_used_at
                      FROM api_keys WHERE tenant_id = ?1 AND id = ?2";
         one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, read)
     }
 
     async fn list(&self, tenant: TenantId) -> StoreResult<Vec<KeyRecord>> {
-        let query = "SELECT tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id, previous_mac,
+        let query =
+            "SELECT tenant_id, id, label, role, servers, pepper_id, mac, previous_pepper_id, previous_mac,
                        previous_until, status, expires_at, created_at, last_used_at
                      FROM api_keys WHERE tenant_id = ?1 ORDER BY id";
         all(self.sql.run(Statement::new(query, [tenant.into()])).await?, read)

@@ -19,13 +19,21 @@ pub use port::{Row, Sql, SqlError, Statement, Value};
 /// The control database: tenants, servers, versions, keys, sessions, the key ring.
 pub const CONTROL: MigrationSet = MigrationSet {
     name: "control",
-    migrations: &[Migration { number: 1, name: "first light", sql: include_str!("migrations/control-0001.sql") }],
+    migrations: &[Migration {
+        number: 1,
+        name: "first light",
+        sql: include_str!("migrations/control-0001.sql"),
+    }],
 };
 
 /// The events database: what hosted code printed. Apart from control, so that a flood of lines never delays a deploy.
 pub const EVENTS: MigrationSet = MigrationSet {
     name: "events",
-    migrations: &[Migration { number: 1, name: "log lines", sql: include_str!("migrations/events-0001.sql") }],
+    migrations: &[Migration {
+        number: 1,
+        name: "log lines",
+        sql: include_str!("migrations/events-0001.sql"),
+    }],
 };
 
 /// Every store of the control database, over one `Sql`.

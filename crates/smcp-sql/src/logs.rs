@@ -58,7 +58,13 @@ impl<S: Sql> LogStore for EventStore<S> {
         Ok(())
     }
 
-    async fn tail(&self, tenant: TenantId, server: ServerId, level: LogLevel, limit: u32) -> StoreResult<Vec<LogLine>> {
+    async fn tail(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        level: LogLevel,
+        limit: u32,
+    ) -> StoreResult<Vec<LogLine>> {
         let query = "SELECT at, level, request_id, message FROM log_lines
                      WHERE tenant_id = ?1 AND server_id = ?2 AND level >= ?3 ORDER BY id DESC LIMIT ?4";
         let parameters = [tenant.into(), server.into(), level_number(level).into(), limit.into()];

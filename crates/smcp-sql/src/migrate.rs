@@ -29,7 +29,9 @@ pub struct MigrationSet {
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// It was written by a later build.
-    #[error("the {database} database has schema {found}, this build knows {known}: run the newer smcp, or restore a backup")]
+    #[error(
+        "the {database} database has schema {found}, this build knows {known}: run the newer smcp, or restore a backup"
+    )]
     Newer {
         /// Which database.
         database: &'static str,
@@ -39,7 +41,9 @@ pub enum MigrateError {
         known: i64,
     },
     /// A step that was applied is not the step we know under that number.
-    #[error("step {number} of the {database} database is not the one this build knows: it was made by another build")]
+    #[error(
+        "step {number} of the {database} database is not the one this build knows: it was made by another build"
+    )]
     Changed {
         /// Which database.
         database: &'static str,
@@ -64,13 +68,18 @@ const TABLE: Statement = Statement {
 /// `Newer` and `Changed`, before anything is touched.
 async fn pending(sql: &dyn Sql, set: MigrationSet) -> Result<&'static [Migration], MigrateError> {
     sql.run(TABLE).await?;
-    let applied = sql.run(Statement::new("SELECT number, checksum FROM migrations ORDER BY number", [])).await?;
+    let applied =
+        sql.run(Statement::new("SELECT number, checksum FROM migrations ORDER BY number", [])).await?;
     let known = set.migrations.len();
     for (index, row) in applied.iter().enumerate() {
         let Some(migration) = set.migrations.get(index) else {
             let (found, known) = (applied.len(), known);
             let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-            return Err(MigrateError::Newer { database: set.name, found: number(found), known: number(known) });
+            return Err(MigrateError::Newer {
+                database: set.name,
+                found: number(found),
+                known: number(known),
+            });
         };
         if row.as_slice() != [Value::Integer(migration.number), Value::Text(checksum(migration))] {
             return Err(MigrateError::Changed { database: set.name, number: migration.number });

@@ -67,7 +67,12 @@ impl<S: Sql> RingStore for ControlStore<S> {
         Ok(())
     }
 
-    async fn set_state(&self, id: RingKeyId, state: RingState, not_after: Option<UnixMillis>) -> StoreResult<()> {
+    async fn set_state(
+        &self,
+        id: RingKeyId,
+        state: RingState,
+        not_after: Option<UnixMillis>,
+    ) -> StoreResult<()> {
         let update = "UPDATE ring_keys SET state = ?2, not_after = ?3 WHERE id = ?1 RETURNING id";
         let parameters = [id.into(), state_text(state).into(), not_after.into()];
         let changed = self.sql.run(Statement::new(update, parameters)).await?;

@@ -46,14 +46,25 @@ impl<S: Sql> ServerStore for ControlStore<S> {
         one(self.sql.run(Statement::new(query, [tenant.into(), slug.as_str().into()])).await?, read)
     }
 
-    async fn list(&self, tenant: TenantId, after: Option<ServerId>, limit: u32) -> StoreResult<Vec<ServerRecord>> {
+    async fn list(
+        &self,
+        tenant: TenantId,
+        after: Option<ServerId>,
+        limit: u32,
+    ) -> StoreResult<Vec<ServerRecord>> {
         let query = "SELECT tenant_id, id, slug, active, revision, created_at FROM servers
                      WHERE tenant_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
         let after = after.map_or(Value::Blob(Vec::new()), Value::from);
         all(self.sql.run(Statement::new(query, [tenant.into(), after, limit.into()])).await?, read)
     }
 
-    async fn activate(&self, tenant: TenantId, server: ServerId, version: Digest, revision: i64) -> StoreResult<()> {
+    async fn activate(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        version: Digest,
+        revision: i64,
+    ) -> StoreResult<()> {
         // The version has to be there still: a delete may have come between.
         let query = "UPDATE servers SET active = ?3, revision = revision + 1
                      WHERE tenant_id = ?1 AND id = ?2 AND revision = ?4

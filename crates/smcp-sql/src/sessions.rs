@@ -44,7 +44,8 @@ impl<S: Sql> SessionStore for ControlStore<S> {
     }
 
     async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>> {
-        let query = "SELECT tenant_id, id, server_id, version, inner_id, initialize, created_at, idle_expires_at
+        let query =
+            "SELECT tenant_id, id, server_id, version, inner_id, initialize, created_at, idle_expires_at
                      FROM sessions WHERE tenant_id = ?1 AND id = ?2";
         one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, read)
     }

@@ -43,14 +43,16 @@ impl<S: Sql> VersionStore for ControlStore<S> {
     }
 
     async fn get(&self, version: &VersionRef) -> StoreResult<Option<VersionRecord>> {
-        let query = "SELECT tenant_id, server_id, digest, manifest, definitions, created_by, created_at FROM versions
+        let query =
+            "SELECT tenant_id, server_id, digest, manifest, definitions, created_by, created_at FROM versions
                      WHERE tenant_id = ?1 AND server_id = ?2 AND digest = ?3";
         let parameters = [version.tenant.into(), version.server.into(), version.digest.into()];
         one(self.sql.run(Statement::new(query, parameters)).await?, read)
     }
 
     async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionRecord>> {
-        let query = "SELECT tenant_id, server_id, digest, manifest, definitions, created_by, created_at FROM versions
+        let query =
+            "SELECT tenant_id, server_id, digest, manifest, definitions, created_by, created_at FROM versions
                      WHERE tenant_id = ?1 AND server_id = ?2 ORDER BY created_at DESC, digest LIMIT ?3";
         all(self.sql.run(Statement::new(query, [tenant.into(), server.into(), limit.into()])).await?, read)
     }

@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
     spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
-    #[allow(clippy::expect_used, reason = "a constant specification; every test of an id would find it wrong")]
+    #[allow(
+        clippy::expect_used,
+        reason = "a constant specification; every test of an id would find it wrong"
+    )]
     spec.encoding().expect("a valid base32 alphabet")
 });
 

@@ -114,7 +114,14 @@ mod tests {
     fn other_spellings_are_refused() {
         let id = ServerId::from_bytes([0xff; 16]).to_string();
         assert_eq!(id, "77777777777777777777777774");
-        for bad in ["", "77777777777777777777777775", &id.to_uppercase(), &format!("{id}a"), &id[1..], "0777777777777777777777777é"] {
+        for bad in [
+            "",
+            "77777777777777777777777775",
+            &id.to_uppercase(),
+            &format!("{id}a"),
+            &id[1..],
+            "0777777777777777777777777é",
+        ] {
             assert_eq!(bad.parse::<ServerId>(), Err(ParseIdError), "{bad}");
         }
     }

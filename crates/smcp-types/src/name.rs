@@ -7,9 +7,35 @@ use crate::limits::MAX_SLUG_CHARS;
 
 /// Names that would read as the platform's own in a path or a host name. Sorted.
 const RESERVED: &[&str] = &[
-    "admin", "api", "app", "assets", "auth", "authorize", "console", "docs", "health", "livez", "localhost", "login",
-    "logout", "mail", "mcp", "metrics", "oauth", "platform", "readyz", "root", "smcp", "static", "status", "support",
-    "system", "t", "token", "well-known", "www",
+    "admin",
+    "api",
+    "app",
+    "assets",
+    "auth",
+    "authorize",
+    "console",
+    "docs",
+    "health",
+    "livez",
+    "localhost",
+    "login",
+    "logout",
+    "mail",
+    "mcp",
+    "metrics",
+    "oauth",
+    "platform",
+    "readyz",
+    "root",
+    "smcp",
+    "static",
+    "status",
+    "support",
+    "system",
+    "t",
+    "token",
+    "well-known",
+    "www",
 ];
 
 /// A tenant's or server's name: 1 to 30 characters of `a-z` and `0-9`, with single hyphens inside, not reserved.

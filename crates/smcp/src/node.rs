@@ -1,6 +1,46 @@
 //! The node: `smcp up`. Puts ports, stores, isolates and router together, listens, drains.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod blobs;
+mod data;
+mod listen;
+mod sqlite;
+mod world;
+
+use std::{
+    future::Future,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use smcp_core::{
+    Opened, Platform, Ports, Stores, bundle_file,
+    fleet,
+    keys::IssuedKey,
+    logbook::Logbook,
+    ports::{Blobs, Clock, Entropy, VersionRef},
+    settings::{ExternalUrl, Settings},
+};
+use smcp_manifest::Bundle;
+use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
+use smcp_types::{Error, Refusal, Result, Secret};
+use smcp_workerd::{Bundles, Options, Parts, PlainLauncher, Supervisor, Workerd};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use data::DataDir;
+use sqlite::Durability;
+use world::{SystemClock, SystemEntropy, TokioTasks};
+
+/// Longest start of a version at its trial.
+const TRIAL_START: Duration = Duration::from_secs(5);
+/// How often expired sessions and old log lines are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// What an operator decides about a node, read once and checked (`config`).
 #[derive(Clone, Debug)]
@@ -16,7 +56,7 @@ pub(crate) struct NodeConfig {
     /// The master key's file; `None` for `<data>/master.key`, made at the first start.
     pub(crate) master_key_file: Option<PathBuf>,
     /// The master key itself, from `SMCP_MASTER_KEY`.
-    pub(crate) master_key: Option<smcp_types::Secret<String>>,
+    pub(crate) master_key: Option<Secret<String>>,
     /// The workerd binary; `None` to look where `npm ci` puts it.
     pub(crate) workerd: Option<PathBuf>,
     /// When an idle server is put to sleep.
@@ -25,4 +65,195 @@ pub(crate) struct NodeConfig {
     pub(crate) drain: Duration,
     /// One JSON line per event on standard output instead of words.
     pub(crate) json: bool,
+}
+
+/// A node that is put together and not yet serving.
+struct Node {
+    platform: Arc<Platform>,
+    logbook: Arc<Logbook>,
+    supervisor: Arc<Supervisor>,
+    tasks: Arc<TokioTasks>,
+    clock: Arc<dyn Clock>,
+    first_key: Option<IssuedKey>,
+    _data: DataDir,
+}
+
+/// Runs a node until SIGTERM or SIGINT, then drains it.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub(crate) async fn up(config: NodeConfig) -> Result<()> {
+    let workerd = smcp_workerd::locate(config.workerd.clone(), &runtime_places(&config.data))?;
+    let data = DataDir::open(&config.data)?;
+    raise_descriptor_limit();
+    let listener = bind(config.listen).await?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let settings = settings(&config, address)?;
+    let origin = settings.external_url.origin();
+    let node = assemble(&config, data, workerd, settings).await?;
+    announce(&config, node.first_key.as_ref(), &origin, address)?;
+    let router = smcp_http::router(Arc::clone(&node.platform));
+    let clock = Arc::clone(&node.clock);
+    let stopped = async {
+        stop_signal().await;
+        tracing::info!("stopping: requests under way may finish");
+        node.platform.begin_stop();
+    };
+    tokio::select! {
+        () = listen::serve(listener, router, clock, stopped, config.drain) => {}
+        () = node.logbook.run() => {}
+        () = sweep(&node) => {}
+    }
+    node.stop(config.drain).await
+}
+
+impl Node {
+    /// Ends what still runs, then stores the last lines.
+    async fn stop(&self, within: Duration) -> Result<()> {
+        tokio::join!(self.supervisor.shutdown(within), async {
+            tokio::select! {
+                () = self.tasks.finish() => {}
+                () = self.clock.sleep(within) => {}
+            }
+        });
+        self.logbook.flush().await
+    }
+}
+
+async fn assemble(config: &NodeConfig, data: DataDir, workerd: Workerd, settings: Settings) -> Result<Node> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let master = data.master_key(config, &*entropy)?;
+    let stores = stores(&data, clock.as_ref()).await?;
+    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
+    let options = Options {
+        workerd,
+        cache_dir: data.join("cache"),
+        run_dir: data.join("run"),
+        fleet: fleet::Settings { idle_after: config.idle_after, ..fleet::Settings::default() },
+        trial_start: TRIAL_START,
+    };
+    let parts = Parts {
+        clock: Arc::clone(&clock),
+        logs: logbook.clone(),
+        bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
+        launcher: Arc::new(PlainLauncher::new().map_err(Error::internal)?),
+    };
+    let supervisor = Arc::new(Supervisor::start(options, parts)?);
+    let tasks = Arc::new(TokioTasks::new());
+    let ports = Ports {
+        clock: Arc::clone(&clock),
+        entropy,
+        tasks: tasks.clone(),
+        isolates: supervisor.clone(),
+        logbook: Arc::clone(&logbook),
+        stores,
+    };
+    let Opened { platform, first_key } = Platform::open(settings, &master, ports).await?;
+    Ok(Node { platform: Arc::new(platform), logbook, supervisor, tasks, clock, first_key, _data: data })
+}
+
+async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
+    let control = Arc::new(data.database(CONTROL, Durability::Full, clock.now()).await?);
+    let events = Arc::new(data.database(EVENTS, Durability::Normal, clock.now()).await?);
+    let control = Arc::new(ControlStore::new(control));
+    Ok(Stores {
+        tenants: control.clone(),
+        servers: control.clone(),
+        versions: control.clone(),
+        blobs: Arc::new(blobs::Folder::open(data.join("objects")).map_err(Error::internal)?),
+        keys: control.clone(),
+        sessions: control.clone(),
+        ring: control,
+        logs: Arc::new(EventStore::new(events)),
+    })
+}
+
+/// Bundles for the supervisor, read back from the object folder and checked.
+struct StoredBundles(Arc<dyn Blobs>);
+
+#[async_trait]
+impl Bundles for StoredBundles {
+    async fn load(&self, version: &VersionRef) -> Result<Arc<Bundle>> {
+        bundle_file::load(&*self.0, version).await.map(Arc::new)
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("cannot listen on {address}: {error}");
+        Error::Invalid(Refusal::new(message).hint("choose another address with --listen 127.0.0.1:PORT"))
+    })
+}
+
+fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
+    let default = format!("http://localhost:{}", address.port());
+    Ok(Settings {
+        external_url: ExternalUrl::parse(config.external_url.as_deref().unwrap_or(&default))?,
+        allowed_origins: config.allowed_origins.clone(),
+    })
+}
+
+/// Where `npm ci` may have put workerd: beside the sources, beside the binary, in the data directory.
+fn runtime_places(data: &Path) -> Vec<PathBuf> {
+    let binary = std::env::current_exe().ok();
+    let beside = binary.iter().flat_map(|path| path.ancestors().skip(1).take(4)).map(|folder| folder.join("runtime"));
+    let places = [PathBuf::from("runtime")].into_iter().chain(beside).chain([data.join("runtime")]);
+    places.map(|folder| smcp_workerd::in_runtime(&folder)).collect()
+}
+
+/// Each stream and each hosted process takes descriptors; the usual soft limit of 1024 is soon reached.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
+    match raised {
+        Ok(hard) if hard < 16_384 => tracing::warn!(limit = hard, "few descriptors: raise the hard limit (ulimit -Hn)"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the descriptor limit was not raised"),
+    }
+}
+
+async fn sweep(node: &Node) {
+    loop {
+        node.clock.sleep(SWEEP_EVERY).await;
+        if let Err(error) = node.platform.sweep().await {
+            tracing::error!(%error, "sweeping failed");
+        }
+    }
+}
+
+fn stop_signal() -> impl Future<Output = ()> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async {
+        let [Ok(mut terminate), Ok(mut interrupt)] = signals else {
+            tracing::error!("signals cannot be caught: only SIGKILL stops this node");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
+/// Says on standard output that the node serves, and shows the administrator's key the one time it can be shown.
+fn announce(config: &NodeConfig, first_key: Option<&IssuedKey>, origin: &str, address: SocketAddr) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut line = |text: String| writeln!(out, "{text}").map_err(Error::internal);
+    if let Some(issued) = first_key {
+        let key = issued.key.expose();
+        if config.json {
+            line(serde_json::json!({ "event": "first_key", "key": key }).to_string())?;
+        } else {
+            line(format!("The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login\n"))?;
+        }
+    }
+    if config.json {
+        let ready = serde_json::json!({ "event": "ready", "url": origin, "listen": address.to_string() });
+        line(ready.to_string())?;
+    } else {
+        line(format!("Serving {origin} from {}", config.data.display()))?;
+    }
+    out.flush().map_err(Error::internal)
 }

@@ -10,7 +10,10 @@ fn the_checked_in_document_is_current() {
         std::fs::write(path, &current).unwrap();
     }
     let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(checked_in == current, "{path} is out of date: run SMCP_BLESS=1 cargo test -p smcp-api and look at the diff");
+    assert!(
+        checked_in == current,
+        "{path} is out of date: run SMCP_BLESS=1 cargo test -p smcp-api and look at the diff"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ use smcp_types::{Error, Refusal};
 use crate::ports::HostedResponse;
 
 /// Response headers that pass. Never cookies, redirects, challenges, CORS, links or anything a browser would act on.
-const PASSED_BACK: &[&str] = &["content-type", "retry-after", "allow", "mcp-protocol-version", "x-accel-buffering"];
+const PASSED_BACK: &[&str] =
+    &["content-type", "retry-after", "allow", "mcp-protocol-version", "x-accel-buffering"];
 
 /// How an acceptable answer is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

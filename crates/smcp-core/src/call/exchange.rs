@@ -60,7 +60,8 @@ impl Platform {
                 Ok(McpResponse { status, headers, body: McpBody::Stream(upstream) }) => {
                     let (chunks, body) = mpsc::channel(CHUNKS_WAITING);
                     // An error here means the client has gone; the call goes on.
-                    let _ = head.send(Ok(McpResponse { status, headers, body: McpBody::Stream(Box::pin(body)) }));
+                    let _ =
+                        head.send(Ok(McpResponse { status, headers, body: McpBody::Stream(Box::pin(body)) }));
                     pump(upstream, chunks).await;
                 }
                 answer => {
@@ -107,13 +108,13 @@ impl Platform {
         Ok(McpResponse { status, headers, body })
     }
 
-    /// GET: passed through until either side closes it. It has no answer to wait for and no time limit.
+    /// GET: passed through until either side closes it, or the platform stops. It has no answer to wait for and no time limit.
     pub(super) async fn open_stream(&self, call: Call) -> Result<McpResponse, McpFailure> {
         let response = self.isolates.call(&call.permit, &call.talk.active.version, call.request).await?;
         let form = answer::form(&response)?;
         let headers = answer::passed_back(&response.headers, form);
         let body = match form {
-            Form::Events => McpBody::Stream(response.body),
+            Form::Events => McpBody::Stream(Box::pin(response.body.take_until(self.stopping.begun()))),
             Form::Json => McpBody::Whole(self.read_json(response.body, STREAM_REFUSAL).await?),
             Form::Empty => McpBody::Whole(Bytes::new()),
         };
@@ -149,7 +150,8 @@ impl Platform {
         initialize: &Bytes,
         whole: &Whole,
     ) -> Result<String> {
-        let unsound = |what: &str| Error::Hosted(Refusal::new(format!("its answer to initialize has {what}")));
+        let unsound =
+            |what: &str| Error::Hosted(Refusal::new(format!("its answer to initialize has {what}")));
         let inner = inner.to_str().map_err(|_| unsound("an unsound Mcp-Session-Id"))?;
         if !session::inner_id_is_sound(inner) {
             return Err(unsound("an unsound Mcp-Session-Id"));

@@ -27,8 +27,13 @@ const PARAMETER_PREFIX: &str = "mcp-param-";
 
 /// The client's headers that go upstream.
 pub(super) fn passed_on(client: &HeaderMap) -> HeaderMap {
-    let passes = |name: &HeaderName| PASSED_ON.contains(&name.as_str()) || name.as_str().starts_with(PARAMETER_PREFIX);
-    client.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let passes =
+        |name: &HeaderName| PASSED_ON.contains(&name.as_str()) || name.as_str().starts_with(PARAMETER_PREFIX);
+    client
+        .iter()
+        .filter(|(name, _)| passes(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Messages that may be sent.
@@ -52,10 +57,8 @@ impl Platform {
         let mut checked =
             Checked { permit: self.connect_permit(ctx, talk)?, waiting: Vec::new(), begins_session: false };
         for message in body.messages() {
-            self.check_message(ctx, talk, message, &mut checked).map_err(|cause| McpFailure {
-                id: requested(message).cloned(),
-                cause,
-            })?;
+            self.check_message(ctx, talk, message, &mut checked)
+                .map_err(|cause| McpFailure { id: requested(message).cloned(), cause })?;
         }
         Ok(checked)
     }
@@ -113,9 +116,11 @@ fn action_of(method: &Method, subject: Option<&Subject>) -> Action {
         method if ListKind::of(method).is_some() => Action::List,
         Method::Other(name) if !name.starts_with("notifications/") => Action::UseExtension,
         // A task is the rest of a call.
-        Method::TasksGet | Method::TasksResult | Method::TasksList | Method::TasksCancel | Method::TasksUpdate => {
-            Action::UseExtension
-        }
+        Method::TasksGet
+        | Method::TasksResult
+        | Method::TasksList
+        | Method::TasksCancel
+        | Method::TasksUpdate => Action::UseExtension,
         _ => Action::Connect,
     }
 }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use smcp_types::{Digest, Error, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
 
 use super::{
-    KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
-    VersionRef,
+    KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord,
+    VersionRecord, VersionRef,
 };
 
 /// Why a store did not do what it was asked.
@@ -27,9 +27,9 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Taken => Self::Conflict(smcp_types::Refusal::new("this name is taken")),
-            StoreError::Stale => {
-                Self::Conflict(smcp_types::Refusal::new("it has changed meanwhile").hint("read it again and retry"))
-            }
+            StoreError::Stale => Self::Conflict(
+                smcp_types::Refusal::new("it has changed meanwhile").hint("read it again and retry"),
+            ),
             StoreError::Broken(why) => Self::Internal(why),
         }
     }
@@ -59,9 +59,20 @@ pub trait ServerStore: Send + Sync + 'static {
     /// The server with this slug.
     async fn by_slug(&self, tenant: TenantId, slug: &Slug) -> StoreResult<Option<ServerRecord>>;
     /// All servers of the tenant, oldest first, after the given one, at most `limit`.
-    async fn list(&self, tenant: TenantId, after: Option<ServerId>, limit: u32) -> StoreResult<Vec<ServerRecord>>;
+    async fn list(
+        &self,
+        tenant: TenantId,
+        after: Option<ServerId>,
+        limit: u32,
+    ) -> StoreResult<Vec<ServerRecord>>;
     /// Switches calls to a stored version; `revision` is the one the caller read.
-    async fn activate(&self, tenant: TenantId, server: ServerId, version: Digest, revision: i64) -> StoreResult<()>;
+    async fn activate(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        version: Digest,
+        revision: i64,
+    ) -> StoreResult<()>;
     /// Deletes the server with its versions and sessions; the slug stays taken.
     async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()>;
 }
@@ -94,7 +105,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Adds a key.
     async fn create(&self, key: &KeyRecord) -> StoreResult<()>;
     /// The key whose current or previous MAC this is.
-    async fn by_mac(&self, tenant: TenantId, pepper: RingKeyId, mac: &[u8; 32]) -> StoreResult<Option<KeyRecord>>;
+    async fn by_mac(
+        &self,
+        tenant: TenantId,
+        pepper: RingKeyId,
+        mac: &[u8; 32],
+    ) -> StoreResult<Option<KeyRecord>>;
     /// The key with this id.
     async fn get(&self, tenant: TenantId, id: KeyId) -> StoreResult<Option<KeyRecord>>;
     /// The tenant's keys, oldest first.
@@ -128,7 +144,12 @@ pub trait RingStore: Send + Sync + 'static {
     /// Adds a key; if its purpose already has an active key, `Taken`.
     async fn create(&self, key: &RingKey) -> StoreResult<()>;
     /// Moves a key along its life.
-    async fn set_state(&self, id: RingKeyId, state: RingState, not_after: Option<UnixMillis>) -> StoreResult<()>;
+    async fn set_state(
+        &self,
+        id: RingKeyId,
+        state: RingState,
+        not_after: Option<UnixMillis>,
+    ) -> StoreResult<()>;
 }
 
 /// Lines that hosted code printed.
@@ -137,7 +158,13 @@ pub trait LogStore: Send + Sync + 'static {
     /// Appends lines, oldest first.
     async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()>;
     /// The last `limit` lines of a server at or above a level, oldest first.
-    async fn tail(&self, tenant: TenantId, server: ServerId, level: LogLevel, limit: u32) -> StoreResult<Vec<LogLine>>;
+    async fn tail(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        level: LogLevel,
+        limit: u32,
+    ) -> StoreResult<Vec<LogLine>>;
     /// Keeps the newest `keep` lines of each server and nothing older than `before`.
     async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()>;
 }

@@ -99,7 +99,13 @@ fn key_id(text: &str) -> Result<KeyId> {
     text.parse().map_err(|_| Error::NotFound("key"))
 }
 
-async fn show(app: &App, ctx: &Ctx, tenant: &TenantRecord, status: StatusCode, issued: &Issued) -> Result<Response> {
+async fn show(
+    app: &App,
+    ctx: &Ctx,
+    tenant: &TenantRecord,
+    status: StatusCode,
+    issued: &Issued,
+) -> Result<Response> {
     let record = described(app, ctx, tenant, &issued.record).await?;
     Ok(answer::json(status, &IssuedKey { key: issued.key.expose().clone(), record }))
 }

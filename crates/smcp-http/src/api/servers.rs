@@ -34,7 +34,8 @@ pub(super) async fn list(
     let listing = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
         let servers = app.platform.list_servers(&ctx, &tenant, page.after()?, page.limit()).await?;
-        let items: Vec<_> = servers.iter().map(|status| wire::server(&app.platform, &tenant, status)).collect();
+        let items: Vec<_> =
+            servers.iter().map(|status| wire::server(&app.platform, &tenant, status)).collect();
         let ids: Vec<String> = items.iter().map(|server| server.id.clone()).collect();
         Ok(answer::json(StatusCode::OK, &ServerList { next: page.next(&ids), items }))
     };
@@ -86,7 +87,8 @@ pub(super) async fn logs(
         let (_, server) = find(&app, &ctx, &path).await?;
         let level = wire::log_level(query.level.as_deref().unwrap_or("debug"))?;
         // Followed first, read second: a line in between shows twice rather than never.
-        let following = if query.follow { Some(app.platform.log_follow(&ctx, &server, level)?) } else { None };
+        let following =
+            if query.follow { Some(app.platform.log_follow(&ctx, &server, level)?) } else { None };
         let tail = app.platform.log_tail(&ctx, &server, level, query.limit.unwrap_or(LINES)).await?;
         match following {
             None => {
@@ -96,7 +98,8 @@ pub(super) async fn logs(
             Some(lines) => {
                 let last = tail.last().cloned();
                 let fresh = lines.skip_while(move |line| std::future::ready(last.as_ref() == Some(line)));
-                let events = stream::iter(tail).chain(fresh).map(|line| Ok::<_, std::io::Error>(event(&line)));
+                let events =
+                    stream::iter(tail).chain(fresh).map(|line| Ok::<_, std::io::Error>(event(&line)));
                 let kind = [(header::CONTENT_TYPE, "text/event-stream")];
                 Ok((kind, Body::from_stream(events)).into_response())
             }

@@ -27,7 +27,11 @@ impl Page {
     /// # Errors
     /// `Invalid` when `after` is not an id that a page gave out.
     pub(super) fn after<T: std::str::FromStr>(&self) -> Result<Option<T>> {
-        self.after.as_deref().map(str::parse).transpose().map_err(|_| Error::invalid("`after` is not a page's `next`"))
+        self.after
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| Error::invalid("`after` is not a page's `next`"))
     }
 
     pub(super) fn limit(&self) -> u32 {

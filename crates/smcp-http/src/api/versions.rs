@@ -82,7 +82,10 @@ pub(super) async fn deploy(
         let status = app.platform.status(deployed.server);
         let server = wire::server(&app.platform, &tenant, &status);
         let code = if deployed.known { StatusCode::OK } else { StatusCode::CREATED };
-        Ok::<_, DeployRefused>(answer::json(code, &DeployedVersion { server, version, known: deployed.known }))
+        Ok::<_, DeployRefused>(answer::json(
+            code,
+            &DeployedVersion { server, version, known: deployed.known },
+        ))
     };
     deploying.await.unwrap_or_else(|DeployRefused { error, logs }| {
         let logs = logs.iter().map(wire::log_line).collect();

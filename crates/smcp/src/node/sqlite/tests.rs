@@ -1,0 +1,1 @@
+//! The adapter against the whole contract of the stores.

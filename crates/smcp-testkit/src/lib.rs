@@ -1,1 +1,15 @@
 //! In-memory adapters, fake clock and simulated isolates, for tests.
+
+mod clock;
+mod contract;
+mod memory;
+mod scripted;
+mod sim_fleet;
+mod world;
+
+pub use clock::FakeClock;
+pub use contract::check_stores;
+pub use memory::MemoryStores;
+pub use scripted::{Scripted, ScriptedIsolates};
+pub use sim_fleet::{Behaviour, CallFate, SimFleet};
+pub use world::{CountingEntropy, NoIsolates, NoTasks};

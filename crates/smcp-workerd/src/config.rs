@@ -38,7 +38,8 @@ pub(crate) fn fingerprint() -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     // Not a security boundary: a collision after an upgrade is all it has to avoid.
-    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js"), include_str!("config.rs")).hash(&mut hasher);
+    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js"), include_str!("config.rs"))
+        .hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -79,7 +80,8 @@ pub(crate) fn config_text(bundle: &Bundle) -> Result<String> {
 
 fn check_name(module: &Module) -> Result<()> {
     if module.name == ENTRY_NAME || module.name == WRAPPER_NAME {
-        let message = format!("a module may not be called {}: the platform adds one of that name", module.name);
+        let message =
+            format!("a module may not be called {}: the platform adds one of that name", module.name);
         return Err(Error::Invalid(Refusal::new(message).hint("rename the module")));
     }
     Ok(())

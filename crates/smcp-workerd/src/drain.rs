@@ -57,7 +57,8 @@ mod tests {
         let input = b"one\n\ntwo\nthree";
         for size in 1..=input.len() {
             let (mut lines, mut seen) = (Lines::default(), Vec::new());
-            let mut on_line = |line: &[u8], cut: bool| seen.push((String::from_utf8_lossy(line).into_owned(), cut));
+            let mut on_line =
+                |line: &[u8], cut: bool| seen.push((String::from_utf8_lossy(line).into_owned(), cut));
             for chunk in input.chunks(size) {
                 lines.feed(chunk, &mut on_line);
             }

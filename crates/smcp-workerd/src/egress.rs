@@ -4,7 +4,7 @@ use std::{convert::Infallible, io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use smcp_core::ports::Clock;
@@ -18,6 +18,10 @@ use tokio::{
 const MAX_CONNECTIONS: usize = 512;
 /// Longest host name there is.
 const MAX_HOST: usize = 253;
+/// Most of a request's body that is read before the answer. Unread bytes would reset the connection, answer and all.
+const MAX_BODY: usize = 1 << 20;
+/// Longest life of a connection: one that trickles must not keep its place.
+const MAX_LIFE: Duration = Duration::from_secs(10);
 /// How long a failed accept, most likely for want of descriptors, waits for better times.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -36,16 +40,25 @@ async fn accept(listener: UnixListener, clock: Arc<dyn Clock>) {
             continue;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        #[allow(clippy::disallowed_methods, reason = "bounded by the places, ends with its connection")]
+        let clock = Arc::clone(&clock);
+        #[allow(clippy::disallowed_methods, reason = "bounded by the places and by its life")]
         tokio::spawn(async move {
-            serve(stream).await;
+            tokio::select! {
+                () = serve(stream) => {}
+                () = clock.sleep(MAX_LIFE) => {}
+            }
             drop(place);
         });
     }
 }
 
 async fn serve(stream: UnixStream) {
-    let answer = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(refuse(request.uri())) });
+    let answer = service_fn(|request: Request<Incoming>| async move {
+        let (head, body) = request.into_parts();
+        // What is beyond the limit, or broken, is not worth an answer that arrives.
+        let _ = Limited::new(body, MAX_BODY).collect().await;
+        Ok::<_, Infallible>(refuse(&head.uri))
+    });
     // A broken connection is the hosted code's own loss.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
@@ -53,12 +66,14 @@ async fn serve(stream: UnixStream) {
 fn refuse(target: &Uri) -> Response<Full<Bytes>> {
     let host = target.host().unwrap_or("the host");
     let host = &host[..host.floor_char_boundary(MAX_HOST)];
-    let sentence = format!("outbound requests to {host} are not allowed: egress.allow = [\"{host}\"] in smcp.toml would\n");
+    let sentence = format!(
+        "outbound requests to {host} are not allowed: egress.allow = [\"{host}\"] in smcp.toml would\n"
+    );
     let mut response = Response::new(Full::new(Bytes::from(sentence)));
     *response.status_mut() = StatusCode::FORBIDDEN;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    // The body of the request is not read, so the connection cannot be used again.
+    // The body may not have been read to its end, so the connection is not used again.
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -87,7 +87,8 @@ impl Link {
         self: &Arc<Self>,
         request: &HostedRequest,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let busy = || SendError::Refused(Error::Limited { message: TOO_MANY.to_owned(), retry_after: RETRY_AFTER });
+        let busy =
+            || SendError::Refused(Error::Limited { message: TOO_MANY.to_owned(), retry_after: RETRY_AFTER });
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
         let mut outgoing = outgoing(request).map_err(SendError::Refused)?;
         loop {
@@ -105,7 +106,9 @@ impl Link {
                 continue;
             }
             match sender.try_send_request(outgoing).await {
-                Ok(response) => return Ok((response, Lease { link: Arc::clone(self), sender, _place: place })),
+                Ok(response) => {
+                    return Ok((response, Lease { link: Arc::clone(self), sender, _place: place }));
+                }
                 Err(mut error) => match error.take_message() {
                     Some(_) if fresh => return Err(SendError::Unsent(error.into_error().to_string())),
                     Some(message) => outgoing = message,
@@ -130,7 +133,10 @@ impl Link {
         let stream = UnixStream::connect(&self.socket).await?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
-        #[allow(clippy::disallowed_methods, reason = "ends when its sender is dropped or the process closes it")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "ends when its sender is dropped or the process closes it"
+        )]
         tokio::spawn(async move {
             // Its errors reach whoever waits for an answer on it.
             let _ = connection.await;

@@ -44,10 +44,14 @@ pub fn locate(explicit: Option<PathBuf>, search: &[PathBuf]) -> Result<Workerd> 
     let found = explicit.or_else(|| search.iter().find(|path| path.is_file()).cloned());
     let Some(path) = found else {
         let tried: Vec<_> = search.iter().map(|path| path.display().to_string()).collect();
-        return Err(missing("workerd, which runs hosted servers, is not installed".to_owned(), &tried.join(", ")));
+        return Err(missing(
+            "workerd, which runs hosted servers, is not installed".to_owned(),
+            &tried.join(", "),
+        ));
     };
     // A relative path would mean something else once the working directory changes.
-    let path = path.canonicalize().map_err(|e| missing(format!("there is no workerd at {}", path.display()), &e))?;
+    let path =
+        path.canonicalize().map_err(|e| missing(format!("there is no workerd at {}", path.display()), &e))?;
     match ask_version(&path) {
         Ok(version) => Ok(Workerd { path, version }),
         Err(why) => Err(missing(format!("{} is not a workerd that runs here: {why}", path.display()), &"")),
@@ -65,8 +69,13 @@ fn ask_version(path: &Path) -> std::result::Result<String, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.trim().strip_prefix("workerd ").unwrap_or_default();
     // It becomes part of a file name.
-    let plain = !version.is_empty() && version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-    if output.status.success() && plain { Ok(version.to_owned()) } else { Err("it does not say its version".to_owned()) }
+    let plain =
+        !version.is_empty() && version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    if output.status.success() && plain {
+        Ok(version.to_owned())
+    } else {
+        Err("it does not say its version".to_owned())
+    }
 }
 
 fn missing(message: String, private: &dyn std::fmt::Display) -> Error {

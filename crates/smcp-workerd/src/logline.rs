@@ -15,17 +15,36 @@ const MAX_MESSAGE: usize = 8 << 10;
 struct Structured {
     level: String,
     message: String,
+    /// Where in the runtime it comes from; console output has none, and cannot forge it.
+    source: Option<String>,
+}
+
+/// Whose line it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Hosted code, or nobody knows.
+    Hosted,
+    /// The runtime reports an error.
+    Runtime,
+    /// The runtime says why it is about to end.
+    LastWords,
 }
 
 /// Reads one line. `plain` is the level of a line that is not structured; `cut` says that its end is missing.
-pub(crate) fn read(line: &[u8], cut: bool, plain: LogLevel, at: UnixMillis) -> LogLine {
+pub(crate) fn read(line: &[u8], cut: bool, plain: LogLevel, at: UnixMillis) -> (LogLine, Speaker) {
     let text = String::from_utf8_lossy(line);
-    let structured = serde_json::from_str::<Structured>(&text).ok().or_else(|| cut.then(|| mend(&text)).flatten());
-    let Some(Structured { level, message }) = structured else {
-        return LogLine { at, level: plain, request_id: None, message: bounded(&text) };
+    let structured =
+        serde_json::from_str::<Structured>(&text).ok().or_else(|| cut.then(|| mend(&text)).flatten());
+    let Some(Structured { level, message, source }) = structured else {
+        return (LogLine { at, level: plain, request_id: None, message: bounded(&text) }, Speaker::Hosted);
+    };
+    let speaker = match (source, level.as_str()) {
+        (None, _) => Speaker::Hosted,
+        (Some(_), "fatal") => Speaker::LastWords,
+        (Some(_), _) => Speaker::Runtime,
     };
     let (request_id, message) = split_tag(&message);
-    LogLine { at, level: level_of(&level, plain), request_id, message: bounded(message) }
+    (LogLine { at, level: level_of(&level, plain), request_id, message: bounded(message) }, speaker)
 }
 
 /// A structured line whose end was cut off inside the message: closes it after the last whole character.
@@ -66,7 +85,19 @@ mod tests {
     use super::*;
 
     fn of(line: &str, cut: bool) -> LogLine {
-        read(line.as_bytes(), cut, LogLevel::Info, UnixMillis(1))
+        read(line.as_bytes(), cut, LogLevel::Info, UnixMillis(1)).0
+    }
+
+    #[test]
+    fn the_runtime_is_told_from_hosted_code() {
+        for (line, speaker) in [
+            (r#"{"level":"fatal","source":"a.c++:1","message":"heap"}"#, Speaker::LastWords),
+            (r#"{"level":"error","source":"a.c++:1","message":"{\"source\":1}"}"#, Speaker::Runtime),
+            (r#"{"level":"error","message":"{\"source\":\"x\"}"}"#, Speaker::Hosted),
+            ("fatal", Speaker::Hosted),
+        ] {
+            assert_eq!(read(line.as_bytes(), false, LogLevel::Info, UnixMillis(1)).1, speaker, "{line}");
+        }
     }
 
     #[test]
@@ -74,12 +105,30 @@ mod tests {
         let id = RequestId::from_bytes([9; 16]);
         for (line, level, request_id, message) in [
             (r#"{"timestamp":1,"level":"log","message":"a\nb"}"#.to_owned(), LogLevel::Info, None, "a\nb"),
-            (format!(r#"{{"level":"warn","message":"\u001e{id}\u001f  x"}}"#), LogLevel::Warn, Some(id), "  x"),
-            (format!(r#"{{"level":"error","message":"\u001e{id}\u001d {{ y: 2 }}"}}"#), LogLevel::Error, Some(id), "{ y: 2 }"),
-            (r#"{"level":"debug","message":"\u001eforged\u001fx"}"#.to_owned(), LogLevel::Debug, None, "\u{1e}forged\u{1f}x"),
+            (
+                format!(r#"{{"level":"warn","message":"\u001e{id}\u001f  x"}}"#),
+                LogLevel::Warn,
+                Some(id),
+                "  x",
+            ),
+            (
+                format!(r#"{{"level":"error","message":"\u001e{id}\u001d {{ y: 2 }}"}}"#),
+                LogLevel::Error,
+                Some(id),
+                "{ y: 2 }",
+            ),
+            (
+                r#"{"level":"debug","message":"\u001eforged\u001fx"}"#.to_owned(),
+                LogLevel::Debug,
+                None,
+                "\u{1e}forged\u{1f}x",
+            ),
             ("plain".to_owned(), LogLevel::Info, None, "plain"),
         ] {
-            assert_eq!(of(&line, false), LogLine { at: UnixMillis(1), level, request_id, message: message.to_owned() });
+            assert_eq!(
+                of(&line, false),
+                LogLine { at: UnixMillis(1), level, request_id, message: message.to_owned() }
+            );
         }
     }
 

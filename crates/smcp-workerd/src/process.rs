@@ -16,17 +16,17 @@ use smcp_core::ports::{Clock, LogLevel, LogLine};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::unix::pipe,
-    process::Child,
+    process::{Child, ChildStderr, ChildStdout},
     sync::{mpsc, watch},
 };
 
 use crate::{
     Launcher,
-    config::MAIN_SOCKET,
+    config::{HEALTH_SOCKET, MAIN_SOCKET},
     drain::drain,
-    exit::{Tail, reason},
+    exit::{LastWords, reason},
     launcher::LaunchSpec,
-    logline,
+    logline::{self, Speaker},
     run_folder::{RunFolder, Socket},
 };
 
@@ -91,13 +91,17 @@ impl Host {
 }
 
 impl Process {
-    /// Waits until it listens; false when it has ended before.
+    /// Waits until it listens on both sockets; false when it has ended before.
     pub(crate) async fn ready(&mut self) -> bool {
         let Some(control) = self.control.take() else { return false };
         let mut lines = BufReader::new(control).lines();
+        let mut missing = vec![MAIN_SOCKET, HEALTH_SOCKET];
         while let Ok(Some(line)) = lines.next_line().await {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["event"] == "listen" && event["socket"] == MAIN_SOCKET {
+            if event["event"] == "listen" {
+                missing.retain(|name| event["socket"] != *name);
+            }
+            if missing.is_empty() {
                 return true;
             }
         }
@@ -129,9 +133,9 @@ struct Watcher {
 
 impl Watcher {
     async fn watch(mut self, mut inbox: Inbox, exited: watch::Sender<Option<String>>) {
-        let tail = Arc::new(Mutex::new(Tail::default()));
-        let output = self.child.stdout.take().map(|out| self.drain_output(out));
-        let errors = self.child.stderr.take().map(|err| self.drain_errors(err, Arc::clone(&tail)));
+        let last = Arc::new(Mutex::new(LastWords::default()));
+        let output = self.child.stdout.take().map(|out| self.drain_output(out, Arc::clone(&last)));
+        let errors = self.child.stderr.take().map(|err| self.drain_errors(err, Arc::clone(&last)));
         let mut drains = std::pin::pin!(async {
             futures_util::future::join(run_opt(output), run_opt(errors)).await;
         });
@@ -156,7 +160,7 @@ impl Watcher {
             }
         }
         let reason = match status {
-            Ok(status) => reason(status, asked, &tail.lock().unwrap_or_else(PoisonError::into_inner)),
+            Ok(status) => reason(status, asked, &last.lock().unwrap_or_else(PoisonError::into_inner)),
             Err(error) => format!("cannot be watched: {error}"),
         };
         // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
@@ -178,20 +182,36 @@ impl Watcher {
         }
     }
 
-    fn drain_output(&self, stream: tokio::process::ChildStdout) -> impl Future<Output = ()> + use<> {
+    fn drain_output(
+        &self,
+        stream: ChildStdout,
+        last: Arc<Mutex<LastWords>>,
+    ) -> impl Future<Output = ()> + use<> {
         let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
-        drain(stream, move |line, cut| sink(logline::read(line, cut, LogLevel::Info, clock.now())))
+        drain(stream, move |line, cut| {
+            let (line, speaker) = logline::read(line, cut, LogLevel::Info, clock.now());
+            // Reports about single requests come here too; only the last words say why the process ends.
+            if speaker == Speaker::LastWords {
+                last.lock().unwrap_or_else(PoisonError::into_inner).report(&line.message);
+            }
+            sink(line);
+        })
     }
 
     fn drain_errors(
         &self,
-        stream: tokio::process::ChildStderr,
-        tail: Arc<Mutex<Tail>>,
+        stream: ChildStderr,
+        last: Arc<Mutex<LastWords>>,
     ) -> impl Future<Output = ()> + use<> {
         let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
         drain(stream, move |line, cut| {
-            let line = logline::read(line, cut, LogLevel::Error, clock.now());
-            tail.lock().unwrap_or_else(PoisonError::into_inner).push(&line.message);
+            let (line, speaker) = logline::read(line, cut, LogLevel::Error, clock.now());
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            match speaker {
+                Speaker::Hosted => last.line(&line.message),
+                Speaker::Runtime | Speaker::LastWords => last.report(&line.message),
+            }
+            drop(last);
             sink(line);
         })
     }

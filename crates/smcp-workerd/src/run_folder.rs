@@ -30,13 +30,19 @@ impl RunFolder {
     /// caller makes sure that no other platform uses it.
     pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
         if path.as_os_str().len() + MAX_NAME > MAX_PATH {
-            let why = format!("the run folder's path is too long for sockets (at most {} bytes)", MAX_PATH - MAX_NAME);
+            let why = format!(
+                "the run folder's path is too long for sockets (at most {} bytes)",
+                MAX_PATH - MAX_NAME
+            );
             return Err(io::Error::new(ErrorKind::InvalidInput, why));
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         let found = fs::symlink_metadata(&path)?;
         if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() {
-            return Err(io::Error::new(ErrorKind::PermissionDenied, "the run folder belongs to somebody else"));
+            return Err(io::Error::new(
+                ErrorKind::PermissionDenied,
+                "the run folder belongs to somebody else",
+            ));
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
         for entry in fs::read_dir(&path)? {

@@ -79,7 +79,8 @@ impl Supervisor {
             }
         };
         let run = RunFolder::open(options.run_dir.clone()).map_err(unusable(options.run_dir.clone()))?;
-        let egress = egress::refuse_all(&run.egress(), Arc::clone(&parts.clock)).map_err(unusable(options.run_dir))?;
+        let egress =
+            egress::refuse_all(&run.egress(), Arc::clone(&parts.clock)).map_err(unusable(options.run_dir))?;
         let binary = options.workerd.path().to_owned();
         let cache = ConfigCache::open(options.cache_dir.clone(), options.workerd, Arc::clone(&parts.clock))
             .map_err(unusable(options.cache_dir))?;
@@ -130,7 +131,8 @@ impl Isolates for Supervisor {
             let error = Error::internal("a permit was used for another server");
             return Err(TrialRefused { error, logs: Vec::new() });
         }
-        let started = trial::start(&self.shared.host, &self.shared.cache, version, &bundle, self.trial_start).await?;
+        let started =
+            trial::start(&self.shared.host, &self.shared.cache, version, &bundle, self.trial_start).await?;
         Ok(Box::new(started))
     }
 
@@ -153,7 +155,9 @@ async fn execute(shared: Arc<Shared>) {
         let (effects, wake_in) = shared.step();
         for effect in effects {
             match effect {
-                Effect::Start { version, generation, inbox } => spawn_generation(&shared, version, generation, inbox),
+                Effect::Start { version, generation, inbox } => {
+                    spawn_generation(&shared, version, generation, inbox)
+                }
                 Effect::Order { orders, order } => {
                     // It has ended by itself meanwhile: its end is on the way.
                     let _ = orders.send(order);

@@ -99,7 +99,10 @@ async fn attempt(
             let _ = orders.send(Order::Kill);
             // Its log is complete only now.
             process.ended().await;
-            let message = format!("the server did not start within {} ms: does its top-level code end?", longest.as_millis());
+            let message = format!(
+                "the server did not start within {} ms: does its top-level code end?",
+                longest.as_millis()
+            );
             return Err(Error::TimedOut(Refusal::new(message)));
         }
     }

@@ -34,7 +34,11 @@ pub(crate) fn timed_out(after: Duration) -> Error {
     Error::TimedOut(Refusal::new(format!("the server did not answer within {} ms", after.as_millis())))
 }
 
-async fn attempts(shared: &Arc<Shared>, version: &VersionRef, request: &HostedRequest) -> Result<HostedResponse> {
+async fn attempts(
+    shared: &Arc<Shared>,
+    version: &VersionRef,
+    request: &HostedRequest,
+) -> Result<HostedResponse> {
     for _ in 0..MAX_TRIES {
         let ticket = admit(shared, version).await?;
         let mut ready = ticket.ready.clone();

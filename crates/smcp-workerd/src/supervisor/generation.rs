@@ -26,8 +26,8 @@ pub(super) async fn run(shared: Arc<Shared>, version: VersionRef, generation: Ge
         tenant.id = %version.tenant, server.id = %version.server, version = %version.digest.short(),
         generation = generation.0, duration_ms = lived.as_millis(), reason, "hosted process ended"
     );
-    shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
     shared.ended(&version, generation, event);
+    shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
     // Only now: a call that learns of the end and asks again must not be sent here once more.
     gone.send_replace(Some(reason));
 }

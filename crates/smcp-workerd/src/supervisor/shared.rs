@@ -123,7 +123,9 @@ impl Shared {
     /// A process is ready: calls may go to it from the moment the fleet knows.
     pub(super) fn started(self: &Arc<Self>, version: &VersionRef, generation: Generation, ready: Ready) {
         let mut state = self.lock();
-        if let Some(running) = state.running.get_mut(version).filter(|running| running.generation == generation) {
+        if let Some(running) =
+            state.running.get_mut(version).filter(|running| running.generation == generation)
+        {
             running.ready = Some(ready);
         }
         state.fleet.observe(self.now(), version, Event::Started { generation });
@@ -178,7 +180,12 @@ impl Shared {
         answers
     }
 
-    fn ticket(self: &Arc<Self>, state: &State, version: &VersionRef, generation: Generation) -> Option<Ticket> {
+    fn ticket(
+        self: &Arc<Self>,
+        state: &State,
+        version: &VersionRef,
+        generation: Generation,
+    ) -> Option<Ticket> {
         let running = state.running.get(version).filter(|running| running.generation == generation)?;
         let ready = running.ready.clone()?;
         Some(Ticket { shared: Arc::clone(self), version: *version, generation, ready })
@@ -287,7 +294,9 @@ impl Shared {
         let (now, wall) = (self.now(), self.host.clock.now());
         let at = |time: Duration| match time.checked_sub(now) {
             Some(ahead) => wall.after(ahead),
-            None => UnixMillis(wall.0 - wall.after(now - time).since(wall).as_millis().try_into().unwrap_or(0)),
+            None => {
+                UnixMillis(wall.0 - wall.after(now - time).since(wall).as_millis().try_into().unwrap_or(0))
+            }
         };
         match state {
             SlotState::Asleep => HostedState::Asleep,
@@ -335,7 +344,9 @@ fn refusal(denied: Denied, waited: bool) -> Error {
             let message = format!("the server has failed {times} and is not started again yet: {reason}");
             Error::Unavailable(Refusal::new(message).hint(SEE_LOG))
         }
-        Denied::Full => Error::Unavailable(Refusal::new("every place for a running server is taken by a busy one")),
+        Denied::Full => {
+            Error::Unavailable(Refusal::new("every place for a running server is taken by a busy one"))
+        }
         Denied::ShuttingDown => Error::Unavailable(Refusal::new("the platform is stopping")),
     }
 }

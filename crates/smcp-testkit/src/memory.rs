@@ -1,0 +1,335 @@
+//! Every store in memory, with the rules a database would keep.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use smcp_core::{
+    Stores,
+    ports::{
+        Blobs, KeyRecord, KeyStore, LogLevel, LogLine, LogStore, NewServer, RingKey, RingState, RingStore,
+        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, StoreResult, TenantRecord,
+        TenantStore, VersionRecord, VersionRef, VersionStore,
+    },
+};
+use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+
+/// Every store, empty at first.
+#[derive(Default)]
+pub struct MemoryStores(Mutex<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    tenants: BTreeMap<TenantId, TenantRecord>,
+    servers: BTreeMap<(TenantId, ServerId), ServerRecord>,
+    /// Slugs of servers that are gone.
+    tombstones: Vec<(TenantId, Slug)>,
+    versions: Vec<VersionRecord>,
+    blobs: BTreeMap<(TenantId, String), Bytes>,
+    keys: BTreeMap<(TenantId, KeyId), KeyRecord>,
+    sessions: BTreeMap<(TenantId, SessionId), SessionRecord>,
+    ring: BTreeMap<RingKeyId, RingKey>,
+    logs: Vec<(VersionRef, LogLine)>,
+}
+
+impl MemoryStores {
+    /// All of them as the platform takes them.
+    #[must_use]
+    pub fn stores() -> Stores {
+        let all = Arc::new(Self::default());
+        Stores {
+            tenants: all.clone(),
+            servers: all.clone(),
+            versions: all.clone(),
+            blobs: all.clone(),
+            keys: all.clone(),
+            sessions: all.clone(),
+            ring: all.clone(),
+            logs: all,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn first<T>(items: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
+    items.take(limit as usize).collect()
+}
+
+#[async_trait]
+impl TenantStore for MemoryStores {
+    async fn create(&self, tenant: &TenantRecord) -> StoreResult<()> {
+        let mut tables = self.lock();
+        if tables.tenants.values().any(|known| known.slug == tenant.slug || known.id == tenant.id) {
+            return Err(StoreError::Taken);
+        }
+        tables.tenants.insert(tenant.id, tenant.clone());
+        Ok(())
+    }
+
+    async fn by_slug(&self, slug: &Slug) -> StoreResult<Option<TenantRecord>> {
+        Ok(self.lock().tenants.values().find(|tenant| tenant.slug == *slug).cloned())
+    }
+
+    async fn by_id(&self, id: TenantId) -> StoreResult<Option<TenantRecord>> {
+        Ok(self.lock().tenants.get(&id).cloned())
+    }
+
+    async fn list(&self, after: Option<TenantId>, limit: u32) -> StoreResult<Vec<TenantRecord>> {
+        let tables = self.lock();
+        Ok(first(tables.tenants.values().filter(|t| Some(t.id) > after).cloned(), limit))
+    }
+}
+
+#[async_trait]
+impl ServerStore for MemoryStores {
+    async fn create(&self, server: &NewServer) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let living = tables.servers.values().map(|s| (s.tenant, &s.slug));
+        let dead = tables.tombstones.iter().map(|(tenant, slug)| (*tenant, slug));
+        if living.chain(dead).any(|taken| taken == (server.tenant, &server.slug)) {
+            return Err(StoreError::Taken);
+        }
+        let NewServer { tenant, id, slug, created_at } = server.clone();
+        tables
+            .servers
+            .insert((tenant, id), ServerRecord { tenant, id, slug, active: None, revision: 0, created_at });
+        Ok(())
+    }
+
+    async fn by_slug(&self, tenant: TenantId, slug: &Slug) -> StoreResult<Option<ServerRecord>> {
+        Ok(self.lock().servers.values().find(|s| s.tenant == tenant && s.slug == *slug).cloned())
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        after: Option<ServerId>,
+        limit: u32,
+    ) -> StoreResult<Vec<ServerRecord>> {
+        let tables = self.lock();
+        Ok(first(
+            tables.servers.values().filter(|s| s.tenant == tenant && Some(s.id) > after).cloned(),
+            limit,
+        ))
+    }
+
+    async fn activate(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        version: Digest,
+        revision: i64,
+    ) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let found = tables.servers.get_mut(&(tenant, server)).filter(|s| s.revision == revision);
+        let record = found.ok_or(StoreError::Stale)?;
+        record.active = Some(version);
+        record.revision += 1;
+        Ok(())
+    }
+
+    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let gone = tables.servers.remove(&(tenant, server)).ok_or(StoreError::Stale)?;
+        tables.tombstones.push((tenant, gone.slug));
+        tables.versions.retain(|v| (v.tenant, v.server) != (tenant, server));
+        tables.sessions.retain(|_, s| (s.tenant, s.server) != (tenant, server));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl VersionStore for MemoryStores {
+    async fn put(&self, version: &VersionRecord) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let same = |v: &VersionRecord| {
+            (v.tenant, v.server, v.digest) == (version.tenant, version.server, version.digest)
+        };
+        if !tables.versions.iter().any(same) {
+            tables.versions.push(version.clone());
+        }
+        Ok(())
+    }
+
+    async fn get(&self, version: &VersionRef) -> StoreResult<Option<VersionRecord>> {
+        let same = |v: &&VersionRecord| {
+            (v.tenant, v.server, v.digest) == (version.tenant, version.server, version.digest)
+        };
+        Ok(self.lock().versions.iter().find(same).cloned())
+    }
+
+    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionRecord>> {
+        let tables = self.lock();
+        Ok(first(
+            tables.versions.iter().rev().filter(|v| (v.tenant, v.server) == (tenant, server)).cloned(),
+            limit,
+        ))
+    }
+}
+
+#[async_trait]
+impl Blobs for MemoryStores {
+    async fn put(&self, tenant: TenantId, name: &str, bytes: Bytes) -> StoreResult<()> {
+        self.lock().blobs.insert((tenant, name.to_owned()), bytes);
+        Ok(())
+    }
+
+    async fn get(&self, tenant: TenantId, name: &str) -> StoreResult<Option<Bytes>> {
+        Ok(self.lock().blobs.get(&(tenant, name.to_owned())).cloned())
+    }
+
+    async fn delete(&self, tenant: TenantId, name: &str) -> StoreResult<()> {
+        self.lock().blobs.remove(&(tenant, name.to_owned()));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryStores {
+    async fn create(&self, key: &KeyRecord) -> StoreResult<()> {
+        self.lock().keys.insert((key.tenant, key.id), key.clone());
+        Ok(())
+    }
+
+    async fn by_mac(
+        &self,
+        tenant: TenantId,
+        pepper: RingKeyId,
+        mac: &[u8; 32],
+    ) -> StoreResult<Option<KeyRecord>> {
+        let made = (pepper, *mac);
+        let tables = self.lock();
+        let mut own = tables.keys.values().filter(|key| key.tenant == tenant);
+        Ok(own.find(|key| (key.pepper, key.mac) == made || key.previous == Some(made)).cloned())
+    }
+
+    async fn get(&self, tenant: TenantId, id: KeyId) -> StoreResult<Option<KeyRecord>> {
+        Ok(self.lock().keys.get(&(tenant, id)).cloned())
+    }
+
+    async fn list(&self, tenant: TenantId) -> StoreResult<Vec<KeyRecord>> {
+        Ok(self.lock().keys.values().filter(|key| key.tenant == tenant).cloned().collect())
+    }
+
+    async fn replace(&self, key: &KeyRecord, seen_mac: &[u8; 32]) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let known = tables.keys.get_mut(&(key.tenant, key.id)).filter(|known| known.mac == *seen_mac);
+        *known.ok_or(StoreError::Stale)? = key.clone();
+        Ok(())
+    }
+
+    async fn touch(&self, tenant: TenantId, id: KeyId, at: UnixMillis) -> StoreResult<()> {
+        if let Some(key) = self.lock().keys.get_mut(&(tenant, id)) {
+            key.last_used_at = Some(at);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStores {
+    async fn create(&self, session: &SessionRecord) -> StoreResult<()> {
+        self.lock().sessions.insert((session.tenant, session.id), session.clone());
+        Ok(())
+    }
+
+    async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>> {
+        Ok(self.lock().sessions.get(&(tenant, id)).cloned())
+    }
+
+    async fn touch(&self, tenant: TenantId, id: SessionId, idle_expires_at: UnixMillis) -> StoreResult<()> {
+        if let Some(session) = self.lock().sessions.get_mut(&(tenant, id)) {
+            session.idle_expires_at = idle_expires_at;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, tenant: TenantId, id: SessionId) -> StoreResult<()> {
+        self.lock().sessions.remove(&(tenant, id));
+        Ok(())
+    }
+
+    async fn sweep(&self, now: UnixMillis, limit: u32) -> StoreResult<u64> {
+        let mut tables = self.lock();
+        let expired = tables.sessions.iter().filter(|(_, s)| s.idle_expires_at <= now).map(|(id, _)| *id);
+        let expired = first(expired, limit);
+        expired.iter().for_each(|id| drop(tables.sessions.remove(id)));
+        Ok(expired.len() as u64)
+    }
+}
+
+#[async_trait]
+impl RingStore for MemoryStores {
+    async fn list(&self) -> StoreResult<Vec<RingKey>> {
+        Ok(self.lock().ring.values().filter(|key| key.state != RingState::Retired).cloned().collect())
+    }
+
+    async fn create(&self, key: &RingKey) -> StoreResult<()> {
+        let mut tables = self.lock();
+        if tables.ring.values().any(|known| known.purpose == key.purpose && known.state == RingState::Active)
+        {
+            return Err(StoreError::Taken);
+        }
+        tables.ring.insert(key.id, key.clone());
+        Ok(())
+    }
+
+    async fn set_state(
+        &self,
+        id: RingKeyId,
+        state: RingState,
+        not_after: Option<UnixMillis>,
+    ) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let key = tables.ring.get_mut(&id).ok_or(StoreError::Stale)?;
+        (key.state, key.not_after) = (state, not_after);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LogStore for MemoryStores {
+    async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()> {
+        self.lock().logs.extend_from_slice(lines);
+        Ok(())
+    }
+
+    async fn tail(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        level: LogLevel,
+        limit: u32,
+    ) -> StoreResult<Vec<LogLine>> {
+        let tables = self.lock();
+        let own = tables
+            .logs
+            .iter()
+            .rev()
+            .filter(|(v, line)| (v.tenant, v.server) == (tenant, server) && line.level >= level);
+        let mut lines = first(own.map(|(_, line)| line.clone()), limit);
+        lines.reverse();
+        Ok(lines)
+    }
+
+    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let mut kept: BTreeMap<ServerId, u32> = BTreeMap::new();
+        let mut lines = std::mem::take(&mut tables.logs);
+        lines.reverse();
+        lines.retain(|(version, line)| {
+            let count = kept.entry(version.server).or_default();
+            *count += 1;
+            *count <= keep && line.at >= before
+        });
+        lines.reverse();
+        tables.logs = lines;
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! A supervisor in a temporary folder, with real permits, real time and a shelf of bundles.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use smcp_core::{
+    Platform, Ports,
+    authority::{Authority, Deploy, On, Permit, UseServer},
+    fleet,
+    identity::VerifiedCaller,
+    keyring::MasterKey,
+    logbook::Logbook,
+    ports::{
+        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Trial,
+        TrialRefused, VersionRef,
+    },
+    settings::{ExternalUrl, Settings},
+};
+use smcp_manifest::{Bundle, Manifest, Module, ModuleKind};
+use smcp_policy::Action;
+use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
+use smcp_types::{Digest, Error, RequestId, Result, ServerId, TenantId, UnixMillis};
+use smcp_workerd::{Bundles, Options, Parts, PlainLauncher, Supervisor, Workerd, in_runtime, locate};
+use tokio::sync::Notify;
+
+/// Nothing in these tests takes this long unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct RealClock(Instant);
+
+impl RealClock {
+    #[allow(clippy::disallowed_methods, reason = "the real clock of these tests")]
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Instant::now()))
+    }
+}
+
+#[async_trait]
+impl Clock for RealClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(1_700_000_000_000).after(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        #[allow(clippy::disallowed_methods, reason = "the real clock of these tests")]
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// What hosted code printed, and a way to wait for it.
+#[derive(Default)]
+pub(crate) struct Lines {
+    lines: Mutex<Vec<LogLine>>,
+    news: Notify,
+}
+
+impl LogSink for Lines {
+    fn append(&self, _: &VersionRef, line: LogLine) {
+        self.lines.lock().unwrap().push(line);
+        self.news.notify_waiters();
+    }
+}
+
+impl Lines {
+    pub(crate) fn all(&self) -> Vec<LogLine> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// The `count`th line that has this text in it, as soon as it is there.
+    pub(crate) async fn wait(&self, text: &str, count: usize) -> LogLine {
+        let found = async {
+            loop {
+                let news = self.news.notified();
+                let mut news = std::pin::pin!(news);
+                news.as_mut().enable();
+                if let Some(line) =
+                    self.all().into_iter().filter(|line| line.message.contains(text)).nth(count - 1)
+                {
+                    return line;
+                }
+                news.await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("no line {count} with {text:?} in {:#?}", self.all()))
+    }
+}
+
+/// The stored bundles.
+#[derive(Default)]
+struct Shelf(Mutex<HashMap<VersionRef, Arc<Bundle>>>);
+
+#[async_trait]
+impl Bundles for Shelf {
+    async fn load(&self, version: &VersionRef) -> Result<Arc<Bundle>> {
+        self.0.lock().unwrap().get(version).cloned().ok_or(Error::NotFound("version"))
+    }
+}
+
+/// A supervisor and all it needs.
+pub(crate) struct Stage {
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) folder: Arc<tempfile::TempDir>,
+    shelf: Arc<Shelf>,
+    authority: Authority,
+    caller: Arc<VerifiedCaller>,
+    tenant: TenantId,
+}
+
+/// Settings that end idle processes late and failures soon.
+pub(crate) fn settings() -> fleet::Settings {
+    fleet::Settings { stop_grace: Duration::from_secs(2), ..fleet::Settings::default() }
+}
+
+pub(crate) fn workerd() -> Workerd {
+    #[allow(clippy::disallowed_methods, reason = "a test may be pointed at another binary")]
+    let explicit = std::env::var_os("SMCP_WORKERD").map(PathBuf::from);
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime");
+    locate(explicit, &[in_runtime(&runtime)]).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+impl Stage {
+    pub(crate) async fn new(fleet: fleet::Settings) -> Self {
+        Self::in_folder(fleet, Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    pub(crate) async fn in_folder(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>) -> Self {
+        let clock: Arc<dyn Clock> = RealClock::new();
+        let (lines, shelf) = (Arc::new(Lines::default()), Arc::new(Shelf::default()));
+        let options = Options {
+            workerd: workerd(),
+            cache_dir: folder.path().join("cache"),
+            run_dir: folder.path().join("run"),
+            fleet,
+            trial_start: Duration::from_millis(1_500),
+        };
+        let parts = Parts {
+            clock: Arc::clone(&clock),
+            logs: lines.clone(),
+            bundles: shelf.clone(),
+            launcher: Arc::new(PlainLauncher::new().unwrap()),
+        };
+        let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
+        let (authority, caller) = admin(clock).await;
+        let tenant = caller.tenant();
+        Self { supervisor, lines, folder, shelf, authority, caller, tenant }
+    }
+
+    /// Puts a bundle of one module on the shelf.
+    pub(crate) fn add(&self, name: u8, code: &str) -> VersionRef {
+        self.add_bundle(name, bundle(code))
+    }
+
+    pub(crate) fn add_bundle(&self, name: u8, bundle: Bundle) -> VersionRef {
+        let server = ServerId::from_bytes([name; 16]);
+        let version = VersionRef { tenant: self.tenant, server, digest: Digest::from_bytes([name; 32]) };
+        self.shelf.0.lock().unwrap().insert(version, Arc::new(bundle));
+        version
+    }
+
+    fn record(&self, version: &VersionRef) -> ServerRecord {
+        ServerRecord {
+            tenant: version.tenant,
+            id: version.server,
+            slug: "hosted".parse().unwrap(),
+            active: Some(version.digest),
+            revision: 1,
+            created_at: UnixMillis(0),
+        }
+    }
+
+    pub(crate) fn permit(&self, version: &VersionRef) -> Permit<UseServer> {
+        let record = self.record(version);
+        self.authority.authorize_use(&self.caller, &record, Action::CallTool, Some("any")).unwrap()
+    }
+
+    pub(crate) async fn send(&self, version: &VersionRef, request: HostedRequest) -> Result<HostedResponse> {
+        self.supervisor.call(&self.permit(version), version, request).await
+    }
+
+    /// A GET whose answer is read to its end.
+    pub(crate) async fn get(&self, version: &VersionRef, path: &str) -> Result<(u16, String)> {
+        let answer = self.send(version, request(path)).await?;
+        let status = answer.status.as_u16();
+        Ok((status, read(answer).await?))
+    }
+
+    /// As `get`, for answers that are 200.
+    pub(crate) async fn text(&self, version: &VersionRef, path: &str) -> String {
+        let (status, text) = self.get(version, path).await.unwrap();
+        assert_eq!(status, 200, "{text}: {:#?}", self.lines.all());
+        text
+    }
+
+    pub(crate) async fn trial(&self, code: &str) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
+        let version = VersionRef {
+            tenant: self.tenant,
+            server: ServerId::from_bytes([99; 16]),
+            digest: Digest::from_bytes([99; 32]),
+        };
+        let permit =
+            self.authority.authorize::<Deploy>(&self.caller, On::Server(&self.record(&version))).unwrap();
+        self.supervisor.trial(&permit, &version, Arc::new(bundle(code))).await
+    }
+
+    pub(crate) fn state(&self, version: &VersionRef) -> HostedState {
+        self.supervisor.state(version)
+    }
+
+    /// Files in the run folder that are not the platform's own two.
+    pub(crate) fn sockets(&self) -> usize {
+        let entries = std::fs::read_dir(self.folder.path().join("run")).unwrap();
+        entries
+            .filter(|e| !["egress", "health"].contains(&e.as_ref().unwrap().file_name().to_str().unwrap()))
+            .count()
+    }
+}
+
+pub(crate) async fn read(answer: HostedResponse) -> Result<String> {
+    let mut body = answer.body;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk?);
+    }
+    Ok(String::from_utf8(bytes).unwrap())
+}
+
+pub(crate) fn request(path: &str) -> HostedRequest {
+    HostedRequest {
+        method: http::Method::GET,
+        url: format!("https://hosted.example:8443{path}").parse().unwrap(),
+        headers: http::HeaderMap::new(),
+        body: Bytes::new(),
+        request_id: RequestId::from_bytes([7; 16]),
+        head_timeout: PATIENCE,
+    }
+}
+
+pub(crate) fn bundle(code: &str) -> Bundle {
+    bundle_of("compatibility_date = \"2026-11-01\"", code)
+}
+
+/// A bundle with more lines in its manifest.
+pub(crate) fn bundle_of(manifest: &str, code: &str) -> Bundle {
+    let text = format!(
+        "manifest = 1\nname = \"hosted\"\nmain = \"main.js\"\n{manifest}\n[vars]\nGREETING = \"grüß \\\" \\\\ dich\"\n"
+    );
+    let lock = Manifest::parse(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}")).lock("main.js");
+    let module =
+        Module { name: "main.js".to_owned(), kind: ModuleKind::EsModule, bytes: code.as_bytes().to_vec() };
+    Bundle::new(lock, vec![module]).unwrap()
+}
+
+/// The platform's administrator on an empty platform, and the policy that makes permits.
+async fn admin(clock: Arc<dyn Clock>) -> (Authority, Arc<VerifiedCaller>) {
+    let stores = MemoryStores::stores();
+    let settings = Settings {
+        external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
+        allowed_origins: Vec::new(),
+        trial_timeout: PATIENCE,
+    };
+    let ports = Ports {
+        clock: Arc::clone(&clock),
+        entropy: Arc::new(CountingEntropy::default()),
+        tasks: Arc::new(NoTasks),
+        isolates: Arc::new(NoIsolates),
+        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
+        stores,
+    };
+    let master = MasterKey::from_hex(&"ab".repeat(32)).unwrap();
+    let opened = Platform::open(settings, &master, ports).await.unwrap();
+    let key = opened.first_key.unwrap().key;
+    let caller = opened.platform.identity().identify(key.expose()).await.unwrap();
+    (Authority::new(caller.tenant()).unwrap(), caller)
+}

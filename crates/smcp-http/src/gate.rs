@@ -29,6 +29,7 @@ pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Ne
     let settings = &app.platform.settings;
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = match admit(settings, request.uri(), request.headers()) {
+        Err(error) if request.uri().path().starts_with("/t/") => rescue::mcp(&error.into(), id),
         Err(error) => rescue::problem(&error, id),
         Ok(()) if is_preflight(&request) => StatusCode::NO_CONTENT.into_response(),
         Ok(()) => next.run(request).await,

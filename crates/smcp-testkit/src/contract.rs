@@ -4,8 +4,8 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, SessionRecord, StoreError,
-        TenantRecord, VersionRecord, VersionRef,
+        KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, SessionRecord,
+        StoreError, TenantRecord, VersionRecord, VersionRef,
     },
 };
 use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
@@ -62,7 +62,8 @@ fn version(tenant: TenantId, digest: u8, created_at: i64) -> VersionRecord {
 async fn servers_and_versions(stores: &Stores) {
     for owner in [ONE, TWO] {
         // The same id under two tenants: nothing may find its way across.
-        let new = NewServer { tenant: owner, id: SERVER, slug: "srv".parse().unwrap(), created_at: UnixMillis(6) };
+        let new =
+            NewServer { tenant: owner, id: SERVER, slug: "srv".parse().unwrap(), created_at: UnixMillis(6) };
         stores.servers.create(&new).await.unwrap();
         let again = NewServer { id: ServerId::from_bytes([8; 16]), ..new };
         assert_eq!(stores.servers.create(&again).await, Err(StoreError::Taken));
@@ -127,7 +128,11 @@ async fn keys(stores: &Stores) {
     }
     let revoked = KeyRecord { status: KeyStatus::Revoked, ..rotated.clone() };
     stores.keys.replace(&revoked, &[2; 32]).await.unwrap();
-    assert_eq!(stores.keys.replace(&rotated, &[2; 32]).await, Err(StoreError::Stale), "nothing un-revokes a key");
+    assert_eq!(
+        stores.keys.replace(&rotated, &[2; 32]).await,
+        Err(StoreError::Stale),
+        "nothing un-revokes a key"
+    );
     assert_eq!(stores.keys.list(ONE).await, Ok(vec![revoked.clone()]));
     assert_eq!(stores.keys.get(TWO, old.id).await, Ok(None));
 }
@@ -171,8 +176,16 @@ async fn ring(stores: &Stores) {
         wrapped: vec![1, 2, 3],
     };
     stores.ring.create(&key(1, RingState::Active)).await.unwrap();
-    assert_eq!(stores.ring.create(&key(2, RingState::Active)).await, Err(StoreError::Taken), "one active key");
-    stores.ring.set_state(RingKeyId::from_bytes([1; 16]), RingState::Retiring, Some(UnixMillis(9))).await.unwrap();
+    assert_eq!(
+        stores.ring.create(&key(2, RingState::Active)).await,
+        Err(StoreError::Taken),
+        "one active key"
+    );
+    stores
+        .ring
+        .set_state(RingKeyId::from_bytes([1; 16]), RingState::Retiring, Some(UnixMillis(9)))
+        .await
+        .unwrap();
     stores.ring.create(&key(2, RingState::Active)).await.unwrap();
     assert_eq!(stores.ring.list().await.unwrap().len(), 2);
     stores.ring.set_state(RingKeyId::from_bytes([1; 16]), RingState::Retired, None).await.unwrap();
@@ -193,8 +206,18 @@ async fn blobs(stores: &Stores) {
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
 async fn logs(stores: &Stores) {
     let at = VersionRef { tenant: ONE, server: SERVER, digest: Digest::from_bytes([1; 32]) };
-    let line = |at: i64, level| LogLine { at: UnixMillis(at), level, request_id: None, message: format!("line {at}") };
-    let lines = [line(1, LogLevel::Info), line(2, LogLevel::Error), line(3, LogLevel::Debug), line(4, LogLevel::Warn)];
+    let line = |at: i64, level| LogLine {
+        at: UnixMillis(at),
+        level,
+        request_id: None,
+        message: format!("line {at}"),
+    };
+    let lines = [
+        line(1, LogLevel::Info),
+        line(2, LogLevel::Error),
+        line(3, LogLevel::Debug),
+        line(4, LogLevel::Warn),
+    ];
     stores.logs.append(&lines.clone().map(|line| (at, line))).await.unwrap();
     let tail = stores.logs.tail(ONE, SERVER, LogLevel::Warn, 10).await;
     assert_eq!(tail, Ok(vec![lines[1].clone(), lines[3].clone()]));

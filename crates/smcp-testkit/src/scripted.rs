@@ -12,7 +12,8 @@ use http::{HeaderMap, StatusCode};
 use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     ports::{
-        HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, Trial, TrialRefused, VersionRef,
+        HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, Trial, TrialRefused,
+        VersionRef,
     },
 };
 use smcp_manifest::Bundle;
@@ -130,7 +131,8 @@ fn respond(answer: Scripted, fate: Fate) -> Result<HostedResponse> {
         headers.append(*name, value.parse().map_err(Error::internal)?);
     }
     let chunks = stream::iter(answer.chunks);
-    let body: HostedBody = if answer.hangs { chunks.chain(stream::pending()).boxed() } else { chunks.boxed() };
+    let body: HostedBody =
+        if answer.hangs { chunks.chain(stream::pending()).boxed() } else { chunks.boxed() };
     let body = stream::unfold((body, fate), |(mut body, mut fate)| async move {
         let next = body.next().await;
         fate.done = next.is_none();
@@ -189,7 +191,9 @@ impl Trial for ScriptedTrial {
             "initialize" => serde_json::json!({
                 "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "prompts": {} },
                 "serverInfo": { "name": "scripted", "version": "1" } }),
-            "tools/list" => serde_json::json!({ "tools": [{ "name": "add", "inputSchema": { "type": "object" } }] }),
+            "tools/list" => {
+                serde_json::json!({ "tools": [{ "name": "add", "inputSchema": { "type": "object" } }] })
+            }
             "prompts/list" => serde_json::json!({ "prompts": [{ "name": "hello" }] }),
             "notifications/initialized" => return respond(Scripted::of(202, "", ""), trial_fate()),
             _ => return respond(Scripted::of(404, "text/plain", "no"), trial_fate()),

@@ -1,0 +1,10 @@
+//! The router from outside: bad input, order of refusal, roles, sessions, what hosted code may see and answer.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod api;
+mod bad_input;
+mod hosted;
+mod keys;
+mod sessions;
+mod streams;

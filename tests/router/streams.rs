@@ -1,0 +1,121 @@
+//! Streams: chunk by chunk, never open-ended, cancelled on 2026-07-28 alone.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use http::Method;
+use smcp_testkit::{Scripted, ScriptedIsolates};
+use smcp_tests::router::{MCP, PAST_EVERY_TIMEOUT, World, call_add};
+use smcp_types::{Error, Refusal};
+use tokio::{sync::Notify, task::yield_now};
+
+const PROGRESS: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n";
+const DONE: &str = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n";
+
+fn headers<'a>(bearer: &'a str, revision: &'a str) -> [(&'a str, &'a str); 4] {
+    [("authorization", bearer), MCP[0], MCP[1], ("mcp-protocol-version", revision)]
+}
+
+#[tokio::test]
+async fn events_pass_unchanged() {
+    let whole = format!(": hello\nid: 1\n{PROGRESS}retry: 5\n{DONE}");
+    let world = World::new(ScriptedIsolates::new(move |_| Scripted::events(whole.clone()))).await;
+    let answer = world.mcp(&world.user, call_add()).await;
+    assert_eq!(answer.body, format!(": hello\nid: 1\n{PROGRESS}retry: 5\n{DONE}"));
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_answered_with_an_error() {
+    let world = World::new(ScriptedIsolates::new(|_| Scripted::events(PROGRESS).hanging())).await;
+    let bearer = format!("Bearer {}", world.user);
+    let headers = headers(&bearer, "2025-06-18");
+    let opened = world.open(Method::POST, "/t/home/srv/mcp", &headers, call_add().to_string()).await;
+    let mut body = opened.into_body().into_data_stream();
+    assert_eq!(body.next().await.unwrap().unwrap(), PROGRESS);
+    world.clock.advance(PAST_EVERY_TIMEOUT);
+    let rest: Vec<Bytes> = body.map(Result::unwrap).collect().await;
+    let text = String::from_utf8(rest.concat()).unwrap();
+    insta::assert_snapshot!(text.trim(), @r#"
+    data: {"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the hosted server did not answer within 60000 ms"}}
+    "#);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_answers_what_is_open_and_nothing_else() {
+    for (name, chunks, expected) in [
+        (
+            "cut off",
+            vec![Ok(Bytes::from("data: {\"jso")), Err(Error::Hosted(Refusal::new("it crashed")))],
+            true,
+        ),
+        ("ended early", vec![Ok(Bytes::from(PROGRESS))], true),
+        (
+            "answered, then cut off",
+            vec![Ok(Bytes::from(DONE)), Err(Error::Hosted(Refusal::new("it crashed")))],
+            false,
+        ),
+        ("resumable, ended early", vec![Ok(Bytes::from(format!("id: 1\n{PROGRESS}")))], false),
+    ] {
+        let answer = Scripted { chunks, ..Scripted::events("") };
+        let world = World::new(ScriptedIsolates::new(move |_| answer.clone())).await;
+        let body = String::from_utf8(world.mcp(&world.user, call_add()).await.body.to_vec()).unwrap();
+        assert_eq!(
+            body.contains("\"id\":7,\"error\":{\"code\":-32603") || body.contains("-32603"),
+            expected,
+            "{name}: {body}"
+        );
+    }
+}
+
+/// A client goes away in the middle of a call: on 2026-07-28 that cancels it, on older revisions it does not.
+#[tokio::test]
+async fn disconnecting_cancels_on_2026_07_28_alone() {
+    for (revision, cancels) in [("2025-06-18", false), ("2025-11-25", false), ("2026-07-28", true)] {
+        let (go, gone) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (release, reached) = (go.clone(), gone.clone());
+        let isolates = ScriptedIsolates::waiting(move |_| {
+            let (release, reached) = (release.clone(), reached.clone());
+            async move {
+                release.notified().await;
+                reached.store(true, Ordering::SeqCst);
+                Ok(Scripted::events(DONE))
+            }
+            .boxed()
+        });
+        let world = World::new(isolates).await;
+        let bearer = format!("Bearer {}", world.user);
+        {
+            let request = headers(&bearer, revision);
+            let call = world.open(Method::POST, "/t/home/srv/mcp", &request, call_add().to_string());
+            let mut call = std::pin::pin!(call);
+            while world.isolates.seen().is_empty() {
+                assert!(futures_util::poll!(&mut call).is_pending());
+                yield_now().await;
+            }
+        }
+        go.notify_one();
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(gone.load(Ordering::SeqCst), !cancels, "{revision}");
+        assert_eq!(
+            (world.isolates.finished(), world.isolates.cancelled()),
+            (!cancels, cancels),
+            "{revision}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_get_stream_closes_upstream_with_the_client() {
+    let world = World::new(ScriptedIsolates::new(|_| Scripted::events(PROGRESS).hanging())).await;
+    let bearer = format!("Bearer {}", world.user);
+    let opened = world.open(Method::GET, "/t/home/srv/mcp", &headers(&bearer, "2025-06-18"), "").await;
+    assert_eq!((opened.status().as_u16(), world.isolates.cancelled()), (200, false));
+    drop(opened);
+    assert!(world.isolates.cancelled());
+}

@@ -1,0 +1,235 @@
+//! The router in this process, over stores in memory, a clock that stands still and hosted code as a closure.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use data_encoding::BASE64;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use smcp_core::{
+    Opened, Platform, Ports,
+    keyring::MasterKey,
+    logbook::Logbook,
+    ports::Tasks,
+    settings::{ExternalUrl, Settings},
+};
+use smcp_testkit::{CountingEntropy, FakeClock, MemoryStores, ScriptedIsolates};
+use tower::ServiceExt as _;
+
+/// Background work on the test's own runtime.
+struct Spawned;
+
+impl Tasks for Spawned {
+    fn detach(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        #[allow(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+        tokio::spawn(work);
+    }
+}
+
+/// A platform with tenants `home` and `other`, each with an active server `srv`, and keys of every role.
+pub struct World {
+    /// The router.
+    pub router: Router,
+    /// The clock.
+    pub clock: Arc<FakeClock>,
+    /// What hosted code saw.
+    pub isolates: Arc<ScriptedIsolates>,
+    /// The platform's administrator.
+    pub root: String,
+    /// Keys of `home`: admin, `mcp_user`, `read_only`.
+    pub admin: String,
+    /// See `admin`.
+    pub user: String,
+    /// See `admin`.
+    pub reader: String,
+    /// An `mcp_user` of `other`.
+    pub neighbour: String,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is not.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"))
+    }
+
+    /// The whole answer as text without what differs in every answer: the request id and the length.
+    pub fn shape(&self) -> String {
+        let id = self.header("x-request-id");
+        let mut lines: Vec<String> = self
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "x-request-id" && *name != "content-length")
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?")))
+            .collect();
+        lines.sort();
+        let body = String::from_utf8_lossy(&self.body).replace(id, "[request]");
+        format!("{}\n{}\n\n{body}", self.status, lines.join("\n"))
+    }
+}
+
+/// The headers of a well-behaved MCP client.
+pub const MCP: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+
+impl World {
+    /// The world over this hosted code.
+    pub async fn new(isolates: Arc<ScriptedIsolates>) -> Self {
+        let clock = Arc::new(FakeClock::default());
+        let stores = MemoryStores::stores();
+        let entropy = Arc::new(CountingEntropy::default());
+        let (master, _) = MasterKey::generate(&*entropy);
+        let ports = Ports {
+            clock: clock.clone(),
+            entropy,
+            tasks: Arc::new(Spawned),
+            isolates: isolates.clone(),
+            logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
+            stores,
+        };
+        let settings = Settings {
+            external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
+            allowed_origins: vec!["https://app.example".to_owned()],
+        };
+        let Opened { platform, first_key } = Platform::open(settings, &master, ports).await.unwrap();
+        let router = smcp_http::router(Arc::new(platform));
+        let root = first_key.unwrap().key.expose().clone();
+        let mut world = Self {
+            router,
+            clock,
+            isolates,
+            root,
+            admin: String::new(),
+            user: String::new(),
+            reader: String::new(),
+            neighbour: String::new(),
+        };
+        world.furnish().await;
+        world
+    }
+
+    async fn furnish(&mut self) {
+        for tenant in ["home", "other"] {
+            let made = self.api(Method::POST, "/api/v1/tenants", &self.root, json!({ "slug": tenant })).await;
+            assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+        }
+        self.admin = self.new_key("home", "admin").await;
+        self.user = self.new_key("home", "mcp_user").await;
+        self.reader = self.new_key("home", "read_only").await;
+        self.neighbour = self.new_key("other", "mcp_user").await;
+        for tenant in ["home", "other"] {
+            let digest = self.deploy(tenant, "srv", &[]).await;
+            let path = format!("/api/v1/tenants/{tenant}/servers/srv/versions/{digest}/activate");
+            let done = self.api(Method::POST, &path, &self.root, json!({})).await;
+            assert_eq!(done.status, StatusCode::OK, "{done:?}");
+        }
+    }
+
+    /// Deploys a version, told apart by its vars; returns its digest.
+    pub async fn deploy(&self, tenant: &str, server: &str, vars: &[(&str, &str)]) -> String {
+        let path = format!("/api/v1/tenants/{tenant}/servers/{server}/versions");
+        let deployed = self.api(Method::POST, &path, &self.root, bundle(server, vars)).await;
+        assert_eq!(deployed.status, StatusCode::CREATED, "{deployed:?}");
+        deployed.json()["version"]["digest"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a key.
+    pub async fn new_key(&self, tenant: &str, role: &str) -> String {
+        let path = format!("/api/v1/tenants/{tenant}/keys");
+        let made = self.api(Method::POST, &path, &self.root, json!({ "name": role, "role": role })).await;
+        made.json()["key"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned()
+    }
+
+    /// A management request.
+    pub async fn api(&self, method: Method, path: &str, key: &str, body: Value) -> Answer {
+        let authorization = format!("Bearer {key}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        self.send(method, path, &headers, body.to_string()).await
+    }
+
+    /// An MCP message to `/t/home/srv/mcp`.
+    pub async fn mcp(&self, key: &str, body: Value) -> Answer {
+        self.mcp_with(key, &[], body).await
+    }
+
+    /// The same with more headers.
+    pub async fn mcp_with(&self, key: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let authorization = format!("Bearer {key}");
+        let mut all = vec![("authorization", authorization.as_str())];
+        all.extend(MCP);
+        all.extend(headers);
+        self.send(Method::POST, "/t/home/srv/mcp", &all, body.to_string()).await
+    }
+
+    /// Any request, its answer read whole.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let (parts, body) = self.open(method, path, headers, body).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Any request, its body not yet read.
+    pub async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> http::Response<Body> {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "localhost:8787");
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| *value != NO_HEADER) {
+            request = request.header(*name, value.as_bytes());
+        }
+        self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap()
+    }
+}
+
+/// The value of a header that shall not be sent, `host` above all.
+pub const NO_HEADER: &str = "\u{0}";
+
+/// An upload of one module.
+pub fn bundle(name: &str, vars: &[(&str, &str)]) -> Value {
+    let vars: serde_json::Map<_, _> = vars.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+    json!({
+        "manifest": {
+            "format": 1, "requires": [], "name": name, "main": "main.js", "endpoint": "/mcp", "vars": vars,
+            "compatibility_date": "2026-11-01", "compatibility_flags": [], "definitions": "pinned",
+            "limits": { "call_timeout_ms": 60_000 },
+        },
+        "modules": [{ "name": "main.js", "kind": "es_module", "content": BASE64.encode(b"export default {}") }],
+    })
+}
+
+/// A `tools/call` of `add`.
+pub fn call_add() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "add", "arguments": {} } })
+}
+
+/// The clock's smallest step that ends every time-out of a call.
+pub const PAST_EVERY_TIMEOUT: Duration = Duration::from_secs(301);

@@ -3,6 +3,7 @@
 mod call;
 mod generation;
 mod shared;
+mod words;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -7,13 +7,16 @@ use std::{
 };
 
 use smcp_core::{
-    fleet::{Action, Admission, Denied, Event, Fleet, Generation, SlotState},
+    fleet::{Action, Admission, Denied, Event, Fleet, Generation},
     ports::{HostedState, LogLevel, LogLine, LogSink, VersionRef},
 };
-use smcp_types::{Error, Refusal, Result, UnixMillis};
+use smcp_types::Result;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::orders;
+use super::{
+    orders,
+    words::{hosted_state, refusal},
+};
 use crate::{
     Bundles,
     cache::ConfigCache,
@@ -291,22 +294,7 @@ impl Shared {
 
     pub(super) fn state(&self, version: &VersionRef) -> HostedState {
         let state = self.lock().fleet.state(version);
-        let (now, wall) = (self.now(), self.host.clock.now());
-        let at = |time: Duration| match time.checked_sub(now) {
-            Some(ahead) => wall.after(ahead),
-            None => {
-                UnixMillis(wall.0 - wall.after(now - time).since(wall).as_millis().try_into().unwrap_or(0))
-            }
-        };
-        match state {
-            SlotState::Asleep => HostedState::Asleep,
-            SlotState::Starting => HostedState::Starting,
-            SlotState::Ready { since } => HostedState::Ready { since: at(since) },
-            SlotState::Stopping => HostedState::Stopping,
-            SlotState::Failing { reason, attempts, retry_at } => {
-                HostedState::Failing { reason, attempts, retry_at: at(retry_at) }
-            }
-        }
+        hosted_state(state, &*self.host.clock)
     }
 
     /// Writes one of the platform's own lines into the server's log.
@@ -332,23 +320,3 @@ pub(super) enum Admitted {
     Now(Ticket),
     Later { id: u64, promise: oneshot::Receiver<Result<Ticket>> },
 }
-
-/// Why a call is not let out, in words. Who has waited for a start learns how it failed.
-fn refusal(denied: Denied, waited: bool) -> Error {
-    match denied {
-        Denied::Failing { reason, .. } if waited => {
-            Error::Hosted(Refusal::new(format!("the server did not start: {reason}")).hint(SEE_LOG))
-        }
-        Denied::Failing { reason, attempts, .. } => {
-            let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times in a row") };
-            let message = format!("the server has failed {times} and is not started again yet: {reason}");
-            Error::Unavailable(Refusal::new(message).hint(SEE_LOG))
-        }
-        Denied::Full => {
-            Error::Unavailable(Refusal::new("every place for a running server is taken by a busy one"))
-        }
-        Denied::ShuttingDown => Error::Unavailable(Refusal::new("the platform is stopping")),
-    }
-}
-
-const SEE_LOG: &str = "its log says more: smcp logs SERVER";

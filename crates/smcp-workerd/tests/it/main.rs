@@ -1,5 +1,7 @@
 //! The supervisor against the real workerd.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 mod calls;
 mod life;
 mod parent;

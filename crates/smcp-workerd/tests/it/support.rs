@@ -269,7 +269,6 @@ async fn admin(clock: Arc<dyn Clock>) -> (Authority, Arc<VerifiedCaller>) {
     let settings = Settings {
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
         allowed_origins: Vec::new(),
-        trial_timeout: PATIENCE,
     };
     let ports = Ports {
         clock: Arc::clone(&clock),

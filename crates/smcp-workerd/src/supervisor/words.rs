@@ -1,0 +1,49 @@
+//! The fleet's answers in the words of the platform: errors for callers, states for people.
+
+use std::time::Duration;
+
+use smcp_core::{
+    fleet::{Denied, SlotState},
+    ports::{Clock, HostedState},
+};
+use smcp_types::{Error, Refusal, UnixMillis};
+
+/// Why a call is not let out, in words. Who has waited for a start learns how it failed.
+pub(super) fn refusal(denied: Denied, waited: bool) -> Error {
+    match denied {
+        Denied::Failing { reason, .. } if waited => {
+            Error::Hosted(Refusal::new(format!("the server did not start: {reason}")).hint(SEE_LOG))
+        }
+        Denied::Failing { reason, attempts, .. } => {
+            let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times in a row") };
+            let message = format!("the server has failed {times} and is not started again yet: {reason}");
+            Error::Unavailable(Refusal::new(message).hint(SEE_LOG))
+        }
+        Denied::Full => {
+            Error::Unavailable(Refusal::new("every place for a running server is taken by a busy one"))
+        }
+        Denied::ShuttingDown => Error::Unavailable(Refusal::new("the platform is stopping")),
+    }
+}
+
+const SEE_LOG: &str = "its log says more: smcp logs SERVER";
+
+/// A state of the planner, in wall-clock time.
+pub(super) fn hosted_state(state: SlotState, clock: &dyn Clock) -> HostedState {
+    let (now, wall) = (clock.monotonic(), clock.now());
+    let at = |time: Duration| match time.checked_sub(now) {
+        Some(ahead) => wall.after(ahead),
+        None => {
+            UnixMillis(wall.0.saturating_sub(i64::try_from((now - time).as_millis()).unwrap_or(i64::MAX)))
+        }
+    };
+    match state {
+        SlotState::Asleep => HostedState::Asleep,
+        SlotState::Starting => HostedState::Starting,
+        SlotState::Ready { since } => HostedState::Ready { since: at(since) },
+        SlotState::Stopping => HostedState::Stopping,
+        SlotState::Failing { reason, attempts, retry_at } => {
+            HostedState::Failing { reason, attempts, retry_at: at(retry_at) }
+        }
+    }
+}

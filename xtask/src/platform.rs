@@ -58,8 +58,7 @@ impl Platform {
         }
         let shown = program.shown().to_owned();
         let mut command = program.into_command();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(if start.show_log { Stdio::inherit() } else { Stdio::piped() });
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
         let mut child = command.spawn().map_err(|error| format!("cannot start `{shown}`: {error}"))?;
         signals::to(child.id());
@@ -68,7 +67,13 @@ impl Platform {
         // What it says after `ready` is read as well, so that the pipe never fills up.
         follow(child.stdout.take(), move |text| drop(line.send(text)));
         let log = Log::default();
-        follow(child.stderr.take(), log.writer());
+        let (mut keep, show) = (log.writer(), start.show_log);
+        follow(child.stderr.take(), move |line| {
+            if show {
+                eprintln!("{}", words(&line));
+            }
+            keep(line);
+        });
         let process = Process::of(child.id()).ok_or("it ended at once")?;
         let (sender, exited) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait()));
@@ -129,6 +134,12 @@ impl Platform {
             .map_err(|error| format!("smcp {}: {error} in `{said}`", words.join(" ")).into())
     }
 
+    /// Lets the command line keep a key for this platform.
+    pub(crate) fn login(&self, key: &str) -> Result<()> {
+        let words = ["login", "--endpoint", &self.url, "--key-file", "/dev/stdin", "--json"];
+        command(&self.binary, self.config.as_deref()).args(words).stdout_given(key).map(drop)
+    }
+
     /// Waits for as long as it runs.
     pub(crate) fn wait(self) -> Result<ExitStatus> {
         Ok(self.exited.recv()??)
@@ -171,6 +182,19 @@ fn command(binary: &Path, config: Option<&Path>) -> Program {
     }
 }
 
+/// A line of its log, which is JSON, as people read it.
+fn words(line: &str) -> String {
+    let Ok(event) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
+    let Some(fields) = event["fields"].as_object() else { return line.to_owned() };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut words =
+        format!("{:5} {}", text(&event["level"]), fields.get("message").map(text).unwrap_or_default());
+    for (name, value) in fields.iter().filter(|(name, _)| *name != "message") {
+        words.push_str(&format!(" {name}={}", text(value)));
+    }
+    words
+}
+
 /// The last lines of its log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<VecDeque<String>>>);
@@ -196,4 +220,16 @@ impl Log {
 fn follow(stream: Option<impl Read + Send + 'static>, line: impl FnMut(String) + Send + 'static) {
     let Some(stream) = stream else { return };
     thread::spawn(move || BufReader::new(stream).lines().map_while(std::result::Result::ok).for_each(line));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_log_line_is_shown_as_words() {
+        let line = r#"{"timestamp":"x","level":"INFO","fields":{"message":"hosted process ended","duration_ms":7,"reason":"idle"}}"#;
+        assert_eq!(words(line), "INFO  hosted process ended duration_ms=7 reason=idle");
+        assert_eq!(words("thread 'main' panicked"), "thread 'main' panicked");
+    }
 }

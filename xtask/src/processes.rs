@@ -23,9 +23,9 @@ impl Process {
         parse(id, &fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
     }
 
-    /// Whether it is still there.
+    /// Whether it is still there. Its parent may be another one by now.
     pub(crate) fn is_alive(&self) -> bool {
-        Self::of(self.id).as_ref() == Some(self)
+        Self::of(self.id).is_some_and(|now| now.started == self.started)
     }
 
     /// Memory it holds, in KiB, pages shared with others included.
@@ -91,6 +91,7 @@ fn send(id: u32, signal: Signal) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Process, descendants, parse};
+    use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
 
     #[test]
@@ -99,6 +100,27 @@ mod tests {
         let process = parse(7, &stat).unwrap();
         assert_eq!((process.name.as_str(), process.parent, process.started), ("a) b (c", 3, 42));
         assert_eq!(parse(7, &stat.replace(" S ", " Z ")), None, "a zombie holds nothing");
+    }
+
+    #[test]
+    fn an_orphan_is_still_alive() {
+        // The shell starts `cat`, says its number and ends; `cat` goes on until its input is closed.
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "exec 3<&0; cat <&3 >/dev/null & echo $!; wait"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let _input = shell.stdin.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let orphan = Process::of(line.trim().parse().unwrap()).unwrap();
+        assert_eq!(orphan.parent, shell.id());
+        super::end(shell.id()).unwrap();
+        shell.wait().unwrap();
+        assert!(orphan.is_alive());
+        assert_ne!(Process::of(orphan.id).unwrap().parent, orphan.parent);
+        super::end(orphan.id).unwrap();
     }
 
     #[test]

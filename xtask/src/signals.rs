@@ -3,25 +3,23 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::{Result, processes};
 
 /// The process that is told; 0 when there is none.
 static PLATFORM: AtomicU32 = AtomicU32::new(0);
 
-/// From now on the platform is told about a signal, and we go on until it has ended. Call it before any thread starts.
-/// Programs that are started get the usual treatment of signals, because the standard library resets it for them.
+/// From now on the platform is told about a signal, and we go on until it has ended. Without one, we end. Signals are
+/// caught rather than blocked, because what we start would inherit a block.
 pub(crate) fn forward() -> Result<()> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    signals.thread_block()?;
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::spawn(move || {
-        while let Ok(signal) = signals.wait() {
+        for signal in signals.forever() {
             let platform = PLATFORM.load(Ordering::SeqCst);
             if platform == 0 || processes::terminate(platform).is_err() {
-                std::process::exit(128 + signal as i32);
+                std::process::exit(128 + signal);
             }
         }
     });

@@ -14,10 +14,11 @@ use timing::Timing;
 
 use crate::mcp::Target;
 use crate::platform::{Platform, Start};
+use crate::processes::{self, Process};
 use crate::programs::{self, Profile};
 use crate::random::Random;
 use crate::report::{Columns, Outcome, milliseconds};
-use crate::{Result, processes::Process, setup, signals};
+use crate::{Result, setup, signals};
 
 /// The tenant of the examples.
 pub(crate) const TENANT: &str = "demo";
@@ -74,12 +75,13 @@ pub(crate) fn run(profile: Profile, seed: Option<u64>) -> Result<Outcome> {
     };
     let platform = Platform::start(&start)?;
     let mut tally = Tally::default();
-    let outcome = first_light(&platform, &clients, &mut Random::new(seed), &mut tally);
-    outcome.map_err(|error| platform.with_log(&error.to_string()))?;
-    if !tally.failures.is_empty() {
-        println!("{}\n", platform.with_log("something failed"));
+    if let Err(error) = first_light(&platform, &clients, &mut Random::new(seed), &mut tally) {
+        tally.check("first light", Some(error.to_string()));
     }
-    end(platform, &mut tally)?;
+    if !tally.failures.is_empty() {
+        println!("\n{}\n", platform.with_log("something failed"));
+    }
+    end(platform, &mut tally);
     for failure in &tally.failures {
         println!("FAILED {failure}");
     }
@@ -213,13 +215,16 @@ fn print_timings(platform: &Platform, idle: Option<u64>, servers: &[Server]) {
 }
 
 /// SIGTERM must end it well, and leave nothing behind.
-fn end(platform: Platform, tally: &mut Tally) -> Result<()> {
-    let (status, left) = platform.stop()?;
+fn end(platform: Platform, tally: &mut Tally) {
+    let (status, left) = match platform.stop() {
+        Ok(ended) => ended,
+        Err(error) => return tally.check("SIGTERM", Some(error.to_string())),
+    };
     tally.check("exit after SIGTERM", (!status.success()).then(|| status.to_string()));
     let names: Vec<_> = left.iter().map(|process| format!("{} ({})", process.name, process.id)).collect();
     tally.check("processes left behind", (!names.is_empty()).then(|| names.join(", ")));
     for process in left {
-        crate::processes::end(process.id)?;
+        // It may have ended by itself by now.
+        let _ = processes::end(process.id);
     }
-    Ok(())
 }

@@ -1,0 +1,81 @@
+//! Values of arguments, checked where they are read so that the mistake names the argument.
+
+use std::time::Duration;
+
+use smcp_api::LogLevel;
+use smcp_types::Slug;
+
+use crate::config::duration;
+
+/// A name of a tenant or a server, as it stands in a path.
+pub(crate) fn slug(text: &str) -> Result<String, String> {
+    Slug::check_form(text).map(|()| text.to_owned()).map_err(|why| why.to_string())
+}
+
+/// A duration with a unit.
+pub(crate) fn time_span(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+}
+
+/// `name=value`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// A level of log lines.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+        }
+    }
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Everything in its tenant
+    Admin,
+    /// Call servers
+    McpUser,
+    /// Look, and call nothing
+    ReadOnly,
+}
+
+impl Role {
+    /// As the contract writes it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::McpUser => "mcp_user",
+            Self::ReadOnly => "read_only",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_cut_at_the_first_sign() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
+        assert!(pair("a").is_err() && pair("=b").is_err());
+    }
+}

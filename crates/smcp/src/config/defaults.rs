@@ -1,0 +1,43 @@
+//! What holds when nobody says, in words.
+
+use std::net::SocketAddr;
+
+use super::{
+    Layers, Setting,
+    client::DEFAULT_ENDPOINT,
+    duration,
+    node::{DEFAULT_DRAIN, DEFAULT_IDLE_AFTER, DEFAULT_LISTEN},
+    setting::{DATA, DRAIN, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE},
+};
+
+/// The default of a setting, if it has one.
+pub(crate) fn default_text(layers: &Layers, setting: &Setting) -> Option<String> {
+    let is = |other: Setting| setting.key == other.key;
+    let data = || match layers.find(&DATA) {
+        Ok(Some(given)) => given.values.first().map(Into::into),
+        Ok(None) | Err(_) => layers.environment.data_dir(),
+    };
+    if is(ENDPOINT) {
+        Some(DEFAULT_ENDPOINT.to_owned())
+    } else if is(DATA) {
+        data().map(|data| data.display().to_string())
+    } else if is(LISTEN) {
+        Some(DEFAULT_LISTEN.to_string())
+    } else if is(EXTERNAL_URL) {
+        Some(format!("http://localhost:{}", port(layers)))
+    } else if is(MASTER_KEY_FILE) {
+        data().map(|data| data.join("master.key").display().to_string())
+    } else if is(IDLE_AFTER) {
+        Some(duration::shown(DEFAULT_IDLE_AFTER))
+    } else if is(DRAIN) {
+        Some(duration::shown(DEFAULT_DRAIN))
+    } else {
+        None
+    }
+}
+
+fn port(layers: &Layers) -> u16 {
+    let given = layers.find(&LISTEN).ok().flatten();
+    let listen = given.and_then(|given| given.values.first()?.parse::<SocketAddr>().ok());
+    listen.unwrap_or(DEFAULT_LISTEN).port()
+}

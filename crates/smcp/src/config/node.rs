@@ -1,0 +1,133 @@
+//! What an operator decides about a node.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use smcp_core::settings::ExternalUrl;
+use smcp_types::Secret;
+
+use super::{
+    Layers, Source, duration,
+    setting::{
+        ALLOWED_ORIGINS, DATA, DRAIN, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE, WORKERD,
+    },
+};
+use crate::node::NodeConfig;
+
+/// Where a node listens when nobody says.
+pub(crate) const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
+/// When an idle server is put to sleep.
+pub(crate) const DEFAULT_IDLE_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long calls under way may take at the end.
+pub(crate) const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
+/// The settings of a node, checked.
+#[derive(Debug)]
+pub(crate) struct NodeSettings {
+    data: PathBuf,
+    listen: SocketAddr,
+    external_url: Option<ExternalUrl>,
+    allowed_origins: Vec<String>,
+    master_key_file: Option<PathBuf>,
+    master_key: Option<Secret<String>>,
+    workerd: Option<PathBuf>,
+    idle_after: Duration,
+    drain: Duration,
+}
+
+impl NodeSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// All mistakes together.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<String>> {
+        let mut reading = layers.reading();
+        let path = |text: &str, source: Source| Ok(absolute(layers, text, source));
+        let duration = |text: &str, _| duration::parse(text);
+        let data = reading.one(&DATA, path).map(|(data, _)| data).or_else(|| layers.environment.data_dir());
+        if data.is_none() {
+            reading.wrong(&DATA, Source::Default, "is not set, and there is no HOME: give --data FOLDER");
+        }
+        let listen = reading.one(&LISTEN, |text, _| {
+            text.parse().map_err(|_| format!("is no address with a port, such as 127.0.0.1:8787: {text:?}"))
+        });
+        let external_url = reading.one(&EXTERNAL_URL, |text, _| {
+            ExternalUrl::parse(text).map_err(|_| {
+                format!("must be an origin such as https://mcp.example.com (http:// for this machine alone): {text:?}")
+            })
+        });
+        let external_url = external_url.map(|(url, _)| url);
+        if let Some((address, source)) = &listen
+            && let Some(why) = is_in_the_clear(*address, external_url.as_ref())
+        {
+            reading.wrong(&LISTEN, *source, &why);
+        }
+        let allowed_origins = reading.many(&ALLOWED_ORIGINS, |text, _| origin(text));
+        let master_key_file = reading.one(&MASTER_KEY_FILE, path);
+        let master_key = reading.one(&MASTER_KEY, |text, _| Ok(Secret::new(text.to_owned())));
+        let workerd = reading.one(&WORKERD, path);
+        let idle_after = reading.one(&IDLE_AFTER, duration);
+        let drain = reading.one(&DRAIN, duration);
+        let settings = data.map(|data| Self {
+            data,
+            listen: listen.map_or(DEFAULT_LISTEN, |(listen, _)| listen),
+            external_url,
+            allowed_origins: allowed_origins.map_or_else(Vec::new, |(origins, _)| origins),
+            master_key_file: master_key_file.map(|(file, _)| file),
+            master_key: master_key.map(|(key, _)| key),
+            workerd: workerd.map(|(path, _)| path),
+            idle_after: idle_after.map_or(DEFAULT_IDLE_AFTER, |(duration, _)| duration),
+            drain: drain.map_or(DEFAULT_DRAIN, |(duration, _)| duration),
+        });
+        reading.finish(settings)
+    }
+
+    /// As the node takes them.
+    pub(crate) fn into_config(self, json: bool) -> NodeConfig {
+        NodeConfig {
+            data: self.data,
+            listen: self.listen,
+            external_url: self.external_url.map(|url| url.origin()),
+            allowed_origins: self.allowed_origins,
+            master_key_file: self.master_key_file,
+            master_key: self.master_key,
+            workerd: self.workerd,
+            idle_after: self.idle_after,
+            drain: self.drain,
+            json,
+        }
+    }
+}
+
+/// A relative path in the file is relative to the file; one in a flag or variable, to where the command runs.
+fn absolute(layers: &Layers, text: &str, source: Source) -> PathBuf {
+    let folder = match source {
+        Source::File { .. } => layers.file.path.as_ref().and_then(|file| file.parent()),
+        Source::Flag(_) | Source::Environment(_) | Source::Default => None,
+    };
+    folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text))
+}
+
+/// What is risky about listening there, if anything is.
+fn is_in_the_clear(address: SocketAddr, external_url: Option<&ExternalUrl>) -> Option<String> {
+    let has_tls = external_url.is_some_and(|url| url.origin().starts_with("https://"));
+    if address.ip().is_loopback() || has_tls {
+        return None;
+    }
+    Some(format!(
+        "is open to the network at {address}, and smcp does not speak TLS itself yet: API keys and everything tools \
+         answer could be read on the way. Listen on 127.0.0.1, or put a TLS proxy in front and name its address with \
+         --external-url https://…"
+    ))
+}
+
+/// An origin as browsers send it. Which ones there are is not ours to know: desktop programs have schemes of their own.
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("is no origin such as https://app.example.com: {text:?}");
+    let (scheme, host) = text.split_once("://").ok_or_else(wrong)?;
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
+    if !plain(scheme) || !plain(host) || host.contains(['/', '*', '?', '#', '@', ',']) {
+        return Err(wrong());
+    }
+    Ok(text.to_ascii_lowercase())
+}

@@ -108,10 +108,10 @@ impl<S: Sql> KeyStore for ControlStore<S> {
     }
 
     async fn replace(&self, key: &KeyRecord, seen_mac: &[u8; 32]) -> StoreResult<()> {
-        // Every parameter is bound, used or not: D1 and SQLite both want them without gaps.
+        // When the key was last used is `touch`'s to say: ?14 is bound and not read.
         let update = "UPDATE api_keys SET label = ?3, role = ?4, servers = ?5, pepper_id = ?6, mac = ?7,
                         previous_pepper_id = ?8, previous_mac = ?9, previous_until = ?10, status = ?11, expires_at = ?12,
-                        created_at = ?13, last_used_at = max(coalesce(?14, 0), coalesce(last_used_at, 0))
+                        created_at = ?13
                       WHERE tenant_id = ?1 AND id = ?2 AND mac = ?15 AND status = 'active'
                       RETURNING id";
         let mut statement = Statement::new(update, parameters(key)?);

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        Blobs, KeyRecord, KeyStore, LogLevel, LogLine, LogStore, NewServer, RingKey, RingState, RingStore,
-        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, StoreResult, TenantRecord,
-        TenantStore, VersionRecord, VersionRef, VersionStore,
+        Blobs, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, RingKey, RingState,
+        RingStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, StoreResult,
+        TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
     },
 };
 use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
@@ -127,6 +127,10 @@ impl ServerStore for MemoryStores {
         revision: i64,
     ) -> StoreResult<()> {
         let mut tables = self.lock();
+        let stored = (tenant, server, version);
+        if !tables.versions.iter().any(|v| (v.tenant, v.server, v.digest) == stored) {
+            return Err(StoreError::Stale);
+        }
         let found = tables.servers.get_mut(&(tenant, server)).filter(|s| s.revision == revision);
         let record = found.ok_or(StoreError::Stale)?;
         record.active = Some(version);
@@ -219,8 +223,9 @@ impl KeyStore for MemoryStores {
 
     async fn replace(&self, key: &KeyRecord, seen_mac: &[u8; 32]) -> StoreResult<()> {
         let mut tables = self.lock();
-        let known = tables.keys.get_mut(&(key.tenant, key.id)).filter(|known| known.mac == *seen_mac);
-        *known.ok_or(StoreError::Stale)? = key.clone();
+        let in_force = |known: &&mut KeyRecord| known.mac == *seen_mac && known.status == KeyStatus::Active;
+        let known = tables.keys.get_mut(&(key.tenant, key.id)).filter(in_force).ok_or(StoreError::Stale)?;
+        *known = KeyRecord { last_used_at: known.last_used_at, ..key.clone() };
         Ok(())
     }
 

@@ -17,8 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use smcp_core::{
-    Opened, Platform, Ports, Stores, bundle_file,
-    fleet,
+    Opened, Platform, Ports, Stores, bundle_file, fleet,
     keys::IssuedKey,
     logbook::Logbook,
     ports::{Blobs, Clock, Entropy, VersionRef},
@@ -197,7 +196,8 @@ fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
 /// Where `npm ci` may have put workerd: beside the sources, beside the binary, in the data directory.
 fn runtime_places(data: &Path) -> Vec<PathBuf> {
     let binary = std::env::current_exe().ok();
-    let beside = binary.iter().flat_map(|path| path.ancestors().skip(1).take(4)).map(|folder| folder.join("runtime"));
+    let beside =
+        binary.iter().flat_map(|path| path.ancestors().skip(1).take(4)).map(|folder| folder.join("runtime"));
     let places = [PathBuf::from("runtime")].into_iter().chain(beside).chain([data.join("runtime")]);
     places.map(|folder| smcp_workerd::in_runtime(&folder)).collect()
 }
@@ -208,7 +208,9 @@ fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
     match raised {
-        Ok(hard) if hard < 16_384 => tracing::warn!(limit = hard, "few descriptors: raise the hard limit (ulimit -Hn)"),
+        Ok(hard) if hard < 16_384 => {
+            tracing::warn!(limit = hard, "few descriptors: raise the hard limit (ulimit -Hn)")
+        }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the descriptor limit was not raised"),
     }
@@ -238,7 +240,12 @@ fn stop_signal() -> impl Future<Output = ()> {
 }
 
 /// Says on standard output that the node serves, and shows the administrator's key the one time it can be shown.
-fn announce(config: &NodeConfig, first_key: Option<&IssuedKey>, origin: &str, address: SocketAddr) -> Result<()> {
+fn announce(
+    config: &NodeConfig,
+    first_key: Option<&IssuedKey>,
+    origin: &str,
+    address: SocketAddr,
+) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut line = |text: String| writeln!(out, "{text}").map_err(Error::internal);
     if let Some(issued) = first_key {
@@ -246,7 +253,9 @@ fn announce(config: &NodeConfig, first_key: Option<&IssuedKey>, origin: &str, ad
         if config.json {
             line(serde_json::json!({ "event": "first_key", "key": key }).to_string())?;
         } else {
-            line(format!("The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login\n"))?;
+            line(format!(
+                "The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login\n"
+            ))?;
         }
     }
     if config.json {

@@ -115,7 +115,7 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn get(&self, tenant: TenantId, id: KeyId) -> StoreResult<Option<KeyRecord>>;
     /// The tenant's keys, oldest first.
     async fn list(&self, tenant: TenantId) -> StoreResult<Vec<KeyRecord>>;
-    /// Replaces a key's record, found by tenant and id, if its current MAC is still `seen_mac`.
+    /// Replaces a key's record, all but its last use, if it is active and its MAC is still `seen_mac`.
     async fn replace(&self, key: &KeyRecord, seen_mac: &[u8; 32]) -> StoreResult<()>;
     /// Notes that keys have been used.
     async fn touch(&self, tenant: TenantId, id: KeyId, at: UnixMillis) -> StoreResult<()>;

@@ -90,7 +90,9 @@ fn write(path: &Path, unfinished: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> StoreResult<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> StoreResult<T> {
     let done = spawn_blocking(work).await.map_err(|error| StoreError::Broken(error.to_string()))?;
     done.map_err(|error| StoreError::Broken(error.to_string()))
 }

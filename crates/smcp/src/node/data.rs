@@ -31,7 +31,8 @@ impl DataDir {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|e| unusable(root, e))?;
         fs::set_permissions(root, fs::Permissions::from_mode(0o700)).map_err(|e| unusable(root, e))?;
         let path = root.join("lock");
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let options =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut lock = options.map_err(|e| unusable(&path, e))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -67,7 +68,8 @@ impl DataDir {
 
     fn make_key(&self, path: &Path, entropy: &dyn Entropy) -> Result<MasterKey> {
         if sqlite::is_database(&self.join("control.db")).map_err(Error::internal)? {
-            let message = format!("the master key {} is missing, and there is data that needs it", path.display());
+            let message =
+                format!("the master key {} is missing, and there is data that needs it", path.display());
             let hint = "put the key back; without it nothing that it protects can be read";
             return Err(Error::Invalid(Refusal::new(message).hint(hint)));
         }
@@ -93,7 +95,12 @@ impl DataDir {
     ///
     /// # Errors
     /// A newer or foreign schema, and what SQLite says.
-    pub(crate) async fn database(&self, set: MigrationSet, durability: Durability, now: UnixMillis) -> Result<Sqlite> {
+    pub(crate) async fn database(
+        &self,
+        set: MigrationSet,
+        durability: Durability,
+        now: UnixMillis,
+    ) -> Result<Sqlite> {
         let path = self.join(&format!("{}.db", set.name));
         let sql = Sqlite::open(&path, durability).map_err(|error| broken(&path, &error))?;
         let copy = self.join(&format!("{}.before-{}.db", set.name, now.0));

@@ -1,6 +1,9 @@
 //! Accepting connections: HTTP/1.1 and HTTP/2 on one listener, bounded, drained at the end.
 
-#![allow(clippy::disallowed_methods, reason = "each connection is a task, and draining waits for all of them")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "each connection is a task, and draining waits for all of them"
+)]
 
 use std::{future::Future, sync::Arc, time::Duration};
 

@@ -51,7 +51,8 @@ impl Sqlite {
             .map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
-        let name = path.file_stem().map_or_else(|| "sqlite".to_owned(), |name| name.to_string_lossy().into_owned());
+        let name =
+            path.file_stem().map_or_else(|| "sqlite".to_owned(), |name| name.to_string_lossy().into_owned());
         let work = move || {
             while let Some(job) = queue.blocking_recv() {
                 job(&mut connection);

@@ -13,8 +13,8 @@ use std::{
 
 use clap::Args;
 use data_encoding::BASE64;
-use serde_json::json;
-use smcp_api::{Deploy, DeployedVersion, ModuleKind as WireKind, Server, UploadedModule};
+use serde_json::{Value, json};
+use smcp_api::{Deploy, DeployedVersion, ModuleKind as WireKind, Server, UploadedModule, Version};
 use smcp_manifest::{Bundle, Manifest, Module, ModuleKind};
 
 use super::{Context, connection::Connection, failure::Failure, text::safe, text::short, versions::tools};
@@ -65,17 +65,26 @@ pub(crate) fn run(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     let is = if active { "active" } else { "stored" };
     context.out.talk(&format!("{name} {} ({was}) is {is}; tools: {shown}", short(digest)));
     context.out.data(&document, || if active { server.url.clone() } else { digest.clone() })?;
-    context.out.talk(&next_steps(&server, digest, active, tools.first()));
+    context.out.talk(&next_steps(&server, &version, active));
     Ok(())
 }
 
-fn next_steps(server: &Server, digest: &str, active: bool, tool: Option<&String>) -> String {
+fn next_steps(server: &Server, version: &Version, active: bool) -> String {
     let name = &server.slug;
     if !active {
-        return format!("\nnext:\n  smcp versions activate {name} {}", short(digest));
+        return format!("\nnext:\n  smcp versions activate {name} {}", short(&version.digest));
     }
-    let tool = tool.map_or_else(|| "TOOL".to_owned(), |tool| safe(tool));
-    format!("\nnext:\n  smcp call {name} {tool} --arg NAME=VALUE\n  smcp logs -f {name}")
+    let call = first_call(version).unwrap_or_else(|| "TOOL --arg NAME=VALUE".to_owned());
+    format!("\nnext:\n  smcp call {name} {call}\n  smcp logs -f {name}")
+}
+
+/// The first tool with the arguments it demands, to be filled in.
+fn first_call(version: &Version) -> Option<String> {
+    let tool = version.definitions.get("tools")?.as_array()?.first()?;
+    let required = tool.pointer("/inputSchema/required").and_then(Value::as_array);
+    let arguments = required.into_iter().flatten().filter_map(Value::as_str);
+    let arguments: String = arguments.map(|name| format!(" --arg {}=VALUE", safe(name))).collect();
+    Some(safe(tool.get("name")?.as_str()?) + &arguments)
 }
 
 /// Reads and checks `smcp.toml`.

@@ -59,22 +59,37 @@ struct CreateArgs {
 }
 
 pub(crate) fn run(context: &Context, args: KeysArgs) -> Result<(), Failure> {
+    let command = args.command.unwrap_or(KeysCommand::List);
+    command.check()?;
     let connection = Connection::open(context)?;
     let tenant = connection.tenant()?;
-    match args.command.unwrap_or(KeysCommand::List) {
+    match command {
         KeysCommand::Create(args) => {
             let issued = connection.client.create_key(&tenant, &args.into_key())?;
             show_issued(context, &issued)
         }
         KeysCommand::List => list(context, &connection, &tenant),
         KeysCommand::Revoke { id } => {
-            let key = connection.client.revoke_key(&tenant, &not_a_key(id)?)?;
+            let key = connection.client.revoke_key(&tenant, &id)?;
             context.out.data(&key, || format!("revoked {} ({})", key.id, key.name))
         }
         KeysCommand::Rotate { id, grace } => {
             let how = RotateKey { grace_seconds: grace.as_secs() };
-            let issued = connection.client.rotate_key(&tenant, &not_a_key(id)?, &how)?;
+            let issued = connection.client.rotate_key(&tenant, &id, &how)?;
             show_issued(context, &issued)
+        }
+    }
+}
+
+impl KeysCommand {
+    /// An id is no secret, a key is one: whoever mixes them up learns it before it is sent as part of a path.
+    fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Revoke { id } | Self::Rotate { id, .. } if id.starts_with("smcp_") => Err(Failure::input(
+                "that is a key, and now it is in this shell's history: revoke it by its id",
+            )
+            .hint("smcp keys list shows the ids")),
+            Self::Create(_) | Self::List | Self::Revoke { .. } | Self::Rotate { .. } => Ok(()),
         }
     }
 }
@@ -88,17 +103,6 @@ impl CreateArgs {
         let role = self.role.as_str().to_owned();
         NewKey { name: self.name.unwrap_or_else(|| role.clone()), role, servers: self.server, expires_at }
     }
-}
-
-/// An id is no secret, a key is one: whoever mixes them up learns it before it is sent as part of a path.
-fn not_a_key(id: String) -> Result<String, Failure> {
-    if id.starts_with("smcp_") {
-        return Err(Failure::input(
-            "that is a key, and now it is in this shell's history: revoke it by its id",
-        )
-        .hint("smcp keys list shows the ids"));
-    }
-    Ok(id)
 }
 
 fn show_issued(context: &Context, issued: &IssuedKey) -> Result<(), Failure> {

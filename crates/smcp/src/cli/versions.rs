@@ -65,9 +65,17 @@ fn row(version: &Version) -> [String; 5] {
         short(&version.digest),
         active.to_owned(),
         time(version.created_at),
-        version.created_by.clone(),
+        maker(&version.created_by).to_owned(),
         tools(version).len().to_string(),
     ]
+}
+
+/// Who made it: of a key the id that `smcp keys list` shows.
+fn maker(principal: &str) -> &str {
+    match principal.strip_prefix("key:").and_then(|rest| rest.rsplit_once(':')) {
+        Some((_tenant, id)) => id,
+        None => principal,
+    }
 }
 
 /// The names of the tools that a version showed when it was checked.

@@ -1,0 +1,115 @@
+//! The life of a node: refusals at its start, kill -9, stop.
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
+
+use smcp_tests::node::{ADDER, Node, command};
+
+fn start_refused(folder: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let mut command = command(folder);
+    command.args(["up", "--listen", "127.0.0.1:0"]).arg("--data").arg(folder.join("data")).args(more);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Processes whose parent is the node: hosted ones.
+fn children(pid: u32) -> Vec<u32> {
+    let all =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    all.filter(|child: &u32| {
+        // The parent's id stands second after the name, which is in parentheses.
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        after_name.split_whitespace().nth(1) == Some(&pid.to_string())
+    })
+    .collect()
+}
+
+fn is_alive(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let mut node = Node::start();
+    assert!(node.deploy("adder", "[vars]\nWORD = \"still\"\n", ADDER).status.success());
+    let call = ["call", "adder", "add", "--arg", "a=1", "--arg", "b=2", "--tenant", "demo"];
+    node.cli(&node.admin, &call);
+    let hosted = children(node.pid());
+    assert_eq!(hosted.len(), 1);
+    let key =
+        node.cli(&node.root, &["keys", "create", "--tenant", "demo", "--role", "mcp_user", "--name", "late"]);
+    node.cli(&node.root, &["tenants", "create", "late"]);
+    node.kill_and_restart();
+    for _ in 0..500 {
+        if !hosted.iter().any(|pid| is_alive(*pid)) {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    assert!(!hosted.iter().any(|pid| is_alive(*pid)), "the kernel ended the hosted process with its parent");
+    let answer = node.cli(key["key"].as_str().unwrap(), &call);
+    assert_eq!(answer["content"][0]["text"], "still 3");
+    let tenants = node.cli(&node.root, &["tenants", "list"]).to_string();
+    assert!(tenants.contains("late"), "{tenants}");
+}
+
+#[test]
+fn a_stop_ends_everything_and_says_so() {
+    let mut node = Node::start();
+    assert!(node.deploy("adder", "[vars]\nWORD = \"x\"\n", ADDER).status.success());
+    node.cli(&node.admin, &["call", "adder", "add", "--tenant", "demo"]);
+    let hosted = children(node.pid());
+    assert_eq!(node.stop(), Some(0));
+    assert!(!hosted.iter().any(|pid| is_alive(*pid)));
+    let left = fs::read_dir(node.folder.path().join("data/run")).unwrap();
+    let left: BTreeSet<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(
+        left,
+        BTreeSet::from(["egress".to_owned(), "health".to_owned()]),
+        "no socket of a hosted process"
+    );
+}
+
+#[test]
+fn starts_that_are_refused() {
+    let node = Node::start();
+    let (code, talk) = start_refused(node.folder.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        talk.contains(&format!("another smcp (process {})", node.pid())) && talk.contains("--data"),
+        "{talk}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let (code, talk) = start_refused(folder.path(), &["--workerd", "/nonexistent"]);
+    assert!(code != Some(0) && talk.contains("npm ci"), "{talk}");
+    let (code, talk) = start_refused(folder.path(), &["--external-url", "http://example.com"]);
+    assert!(code == Some(1) && talk.contains("https"), "{talk}");
+    let mut exposed = command(folder.path());
+    let exposed = exposed.args(["up", "--listen", "0.0.0.0:0"]).output().unwrap();
+    assert!(exposed.status.code() == Some(1), "nothing listens on every address without TLS in front");
+}
+
+#[test]
+fn the_master_key_is_guarded() {
+    let mut node = Node::start();
+    assert_eq!(node.stop(), Some(0));
+    let folder = node.folder.path();
+    let key = folder.join("data/master.key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(folder.join("data")).unwrap().permissions().mode() & 0o777, 0o700);
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, talk) = start_refused(folder, &[]);
+    assert!(code == Some(1) && talk.contains("chmod 600"), "{talk}");
+
+    let text = fs::read_to_string(&key).unwrap();
+    fs::write(&key, text.replace(&text[..1], if text.starts_with('0') { "1" } else { "0" })).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, talk) = start_refused(folder, &[]);
+    assert!(code == Some(1) && talk.contains("does not fit"), "{talk}");
+
+    fs::remove_file(&key).unwrap();
+    let (code, talk) = start_refused(folder, &[]);
+    assert!(code == Some(1) && talk.contains("is missing"), "no new key over old data: {talk}");
+}

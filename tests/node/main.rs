@@ -1,0 +1,6 @@
+//! The real binary with the real workerd: start, deploy, call, kill, stop.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod deploys;
+mod life;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
+use proptest::{
+    collection, option,
+    prelude::{ProptestConfig, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest},
+};
 use smcp_core::{
     fleet::{Settings, SlotState},
     ports::VersionRef,
@@ -115,18 +118,18 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0..4_u8).prop_map(Op::Kill),
         4 => (0..2_500_u64).prop_map(Op::Advance),
     ];
-    prop::collection::vec(op, 0..60)
+    collection::vec(op, 0..60)
 }
 
 fn behaviours() -> impl Strategy<Value = Vec<Behaviour>> {
-    let time = |most: u64| prop::option::weighted(0.7, (0..most).prop_map(ms));
-    let dies = prop::option::weighted(0.3, (0..4_000_u64).prop_map(ms));
+    let time = |most: u64| option::weighted(0.7, (0..most).prop_map(ms));
+    let dies = option::weighted(0.3, (0..4_000_u64).prop_map(ms));
     let one = (time(700), dies, time(500)).prop_map(|(ready_after, dies_after, stops_after)| Behaviour {
         ready_after,
         dies_after,
         stops_after,
     });
-    prop::collection::vec(one, 1..12)
+    collection::vec(one, 1..12)
 }
 
 fn play(ops: &[Op], behaviours: Vec<Behaviour>) -> SimFleet {

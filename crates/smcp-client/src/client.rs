@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use smcp_api::{
-    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogPage, NewKey, NewTenant,
-    OperationId, RotateKey, Server, ServerList, Tenant, TenantList, Version, VersionList, WhoAmI,
+    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey, NewTenant, OperationId,
+    RotateKey, Server, ServerList, Tenant, TenantList, Version, VersionList, WhoAmI,
 };
 use smcp_types::Secret;
 
 use crate::{
-    ClientError, Endpoint, LogStream, McpSession, path,
+    ClientError, Endpoint, LogFilter, LogStream, McpSession, path,
     transport::{Ask, Transport, check, read_json},
 };
 
@@ -22,15 +22,6 @@ pub const PAGE_LIMIT: u32 = 200;
 const ANSWER: Duration = Duration::from_secs(30);
 /// For a deploy: an upload, and a start with its answers.
 const DEPLOY: Duration = Duration::from_secs(60);
-
-/// What of a log is wanted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LogFilter {
-    /// Most lines; the platform's own number if not given.
-    pub limit: Option<u32>,
-    /// Nothing quieter.
-    pub level: Option<LogLevel>,
-}
 
 /// A client of one platform, with one key.
 pub struct Client {
@@ -267,18 +258,6 @@ impl Target<'_> {
     fn path(&self) -> Result<String, ClientError> {
         let path = path::fill(self.operation.operation().path, self.path)?;
         Ok(path::with_query(path, &self.query))
-    }
-}
-
-impl LogFilter {
-    fn query(self) -> Vec<(&'static str, Option<String>)> {
-        let level = self.level.map(|level| match level {
-            LogLevel::Debug => "debug",
-            LogLevel::Info => "info",
-            LogLevel::Warn => "warn",
-            LogLevel::Error => "error",
-        });
-        vec![("limit", self.limit.map(|limit| limit.to_string())), ("level", level.map(str::to_owned))]
     }
 }
 

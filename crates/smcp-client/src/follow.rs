@@ -1,8 +1,8 @@
-//! A followed log: its lines as they come.
+//! Logs: what of one is wanted, and its lines as they come.
 
 use std::{collections::VecDeque, io::Read};
 
-use smcp_api::LogLine;
+use smcp_api::{LogLevel, LogLine};
 use smcp_mcp::sse::{Decoder, Event};
 use ureq::BodyReader;
 
@@ -12,6 +12,27 @@ use crate::ClientError;
 const MAX_EVENT_BYTES: usize = 4 << 20;
 /// Bytes read at once.
 const CHUNK: usize = 16 << 10;
+
+/// What of a log is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogFilter {
+    /// Most lines; the platform's own number if not given.
+    pub limit: Option<u32>,
+    /// Nothing quieter.
+    pub level: Option<LogLevel>,
+}
+
+impl LogFilter {
+    pub(crate) fn query(self) -> Vec<(&'static str, Option<String>)> {
+        let level = self.level.map(|level| match level {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        });
+        vec![("limit", self.limit.map(|limit| limit.to_string())), ("level", level.map(str::to_owned))]
+    }
+}
 
 /// The lines of a log as they come. Ends when the platform ends it.
 pub struct LogStream {

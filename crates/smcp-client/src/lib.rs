@@ -8,8 +8,8 @@ mod mcp;
 mod path;
 mod transport;
 
-pub use client::{Client, LogFilter, PAGE_LIMIT};
+pub use client::{Client, PAGE_LIMIT};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::ClientError;
-pub use follow::LogStream;
+pub use follow::{LogFilter, LogStream};
 pub use mcp::McpSession;

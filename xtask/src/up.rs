@@ -119,7 +119,7 @@ fn welcome(platform: &Platform, urls: &[(String, String)], key: &str) -> String 
         "\nThe platform is at {}, with two servers:\n\n{endpoints}  key    {key}\n\n\
          Claude Desktop (claude_desktop_config.json):\n\n{claude:#}\n\n\
          VS Code (.vscode/mcp.json):\n\n{code:#}\n\n\
-         MCP Inspector:\n\n  npx -y @modelcontextprotocol/inspector --cli {first} --transport http \\\n    \
+         MCP Inspector (it wants Node 22.19 or later):\n\n  npx -y @modelcontextprotocol/inspector --cli {first} --transport http \\\n    \
          --header \"Authorization: {bearer}\" --method tools/list\n\nCtrl-C stops it.\n",
         platform.url
     )

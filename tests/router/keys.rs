@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use smcp_testkit::{Scripted, ScriptedIsolates};
-use smcp_tests::router::{World, call_add};
+use smcp_tests::router::{World, bundle, call_add};
 
 async fn world() -> World {
     World::new(ScriptedIsolates::new(|_| Scripted::json(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#))).await
@@ -75,8 +75,29 @@ async fn a_key_limited_to_a_server_knows_no_other() {
     world.deploy("home", "second", &[]).await;
     let (_, key) = make(&world, json!({ "name": "k", "role": "mcp_user", "servers": ["second"] })).await;
     assert_eq!(world.mcp(&key, call_add()).await.status.as_u16(), 404);
-    let list = world.api(Method::GET, "/api/v1/tenants/home/servers", &key, json!({})).await;
-    assert_eq!(list.status.as_u16(), 404, "the tenant as a whole is not its business");
+    let list = world.api(Method::GET, "/api/v1/tenants/home/servers", &key, json!({})).await.json();
+    let slugs: Vec<_> = list["items"].as_array().unwrap().iter().map(|server| &server["slug"]).collect();
+    assert_eq!(slugs, ["second"]);
+    for (path, status) in [
+        ("/api/v1/tenants/home/servers/second", 200),
+        ("/api/v1/tenants/home/servers/srv", 404),
+        ("/api/v1/tenants/home", 404),
+        ("/api/v1/tenants/home/keys", 404),
+    ] {
+        assert_eq!(world.api(Method::GET, path, &key, json!({})).await.status.as_u16(), status, "{path}");
+    }
+}
+
+/// A pipeline's key: it deploys its server and nothing else.
+#[tokio::test]
+async fn an_admin_key_limited_to_a_server_deploys_that_one() {
+    let world = world().await;
+    let (_, key) = make(&world, json!({ "name": "ci", "role": "admin", "servers": ["srv"] })).await;
+    for (server, status) in [("srv", 201), ("fresh", 404)] {
+        let path = format!("/api/v1/tenants/home/servers/{server}/versions");
+        let answer = world.api(Method::POST, &path, &key, bundle(server, &[("A", "2")])).await;
+        assert_eq!(answer.status.as_u16(), status, "{server}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{
     bundle_file,
     context::Ctx,
     inspect::Inspector,
-    ports::{LogLine, ServerRecord, TenantRecord, TrialRefused, VersionRecord, VersionRef},
+    ports::{LogLine, LogSink as _, ServerRecord, TenantRecord, TrialRefused, VersionRecord, VersionRef},
 };
 
 /// Trials that run at the same time; each is a process.
@@ -77,7 +77,12 @@ impl Platform {
                 authority: self.settings.external_url.authority(),
                 request_id: ctx.request_id,
             };
-            inspector.inspect().await.map_err(|error| DeployRefused { error, logs: trial.logs() })?
+            let definitions =
+                inspector.inspect().await.map_err(|error| DeployRefused { error, logs: trial.logs() })?;
+            for line in trial.logs() {
+                self.logbook.append(&version, line);
+            }
+            definitions
         };
         let record = VersionRecord {
             tenant: version.tenant,

@@ -1,9 +1,9 @@
 //! API keys: create, list, rotate, revoke.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use smcp_policy::Role;
-use smcp_types::{Error, KeyId, Refusal, Result, Secret, ServerId, TenantId, UnixMillis};
+use smcp_types::{Error, KeyId, Refusal, Result, Secret, ServerId, Slug, TenantId, UnixMillis};
 
 use crate::{
     Platform, api_key,
@@ -85,13 +85,18 @@ impl Platform {
         Ok(IssuedKey { key, record })
     }
 
-    /// All keys of a tenant, oldest first.
+    /// All keys of a tenant, oldest first, with the slugs of its servers.
     ///
     /// # Errors
     /// As `authorize`; store errors.
-    pub async fn list_keys(&self, ctx: &Ctx, tenant: &TenantRecord) -> Result<Vec<KeyRecord>> {
+    pub async fn list_keys(
+        &self,
+        ctx: &Ctx,
+        tenant: &TenantRecord,
+    ) -> Result<(Vec<KeyRecord>, BTreeMap<ServerId, Slug>)> {
         let permit = self.authority.authorize::<ViewKeys>(&ctx.caller, On::Tenant(tenant))?;
-        Ok(self.stores.keys.list(permit.tenant()).await?)
+        let slugs = self.server_slugs(&permit).await?;
+        Ok((self.stores.keys.list(permit.tenant()).await?, slugs))
     }
 
     /// Gives a key a new secret; the old one works for `grace` more.

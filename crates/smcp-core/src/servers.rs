@@ -1,6 +1,6 @@
 //! Hosted servers: create, find, list, activate a version, delete.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smcp_manifest::{DefinitionsMode, LockedManifest};
 use smcp_mcp::Definitions;
@@ -8,7 +8,7 @@ use smcp_types::{Digest, Error, Refusal, Result, ServerId, Slug, TenantId};
 
 use crate::{
     Platform,
-    authority::{CreateServer, DeleteServer, Deploy, On, ViewServer},
+    authority::{CreateServer, DeleteServer, Deploy, On, Permit, ViewKeys, ViewServer, ViewTenant},
     context::Ctx,
     ports::{HostedState, NewServer, ServerRecord, TenantRecord, VersionRecord, VersionRef},
 };
@@ -67,14 +67,17 @@ impl Platform {
         self.stores.servers.by_slug(tenant.id, &new.slug).await?.ok_or_else(missing)
     }
 
-    /// The server with this slug, if the caller may see it.
+    /// A server by the slugs of its path, with its tenant, if the caller may see the server. A credential that is limited
+    /// to some servers may see these and not the tenant as a whole.
     ///
     /// # Errors
-    /// `NotFound`, whether it is missing or hidden; store errors.
-    pub async fn server(&self, ctx: &Ctx, tenant: &TenantRecord, slug: &str) -> Result<ServerRecord> {
-        let server = self.server_by_slug(tenant.id, slug).await?.ok_or(Error::NotFound("server"))?;
+    /// `NotFound`, whichever of the two is missing or hidden; store errors.
+    pub async fn server(&self, ctx: &Ctx, tenant: &str, slug: &str) -> Result<(TenantRecord, ServerRecord)> {
+        let missing = || Error::NotFound("server");
+        let tenant = self.tenant_by_slug(tenant).await?.ok_or_else(missing)?;
+        let server = self.server_by_slug(tenant.id, slug).await?.ok_or_else(missing)?;
         self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;
-        Ok(server)
+        Ok((tenant, server))
     }
 
     /// A server with its state.
@@ -87,47 +90,50 @@ impl Platform {
     /// The tenant's servers that the caller may see, oldest first, after the given one.
     ///
     /// # Errors
-    /// Store errors.
+    /// `NotFound` when the caller may see neither the tenant nor any server of it; store errors.
     pub async fn list_servers(
         &self,
         ctx: &Ctx,
-        tenant: &TenantRecord,
+        tenant: &str,
         after: Option<ServerId>,
         limit: u32,
-    ) -> Result<Vec<ServerStatus>> {
-        let servers = self.stores.servers.list(tenant.id, after, limit).await?;
-        let visible = |server: &ServerRecord| {
-            self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server)).is_ok()
-        };
-        Ok(servers.into_iter().filter(visible).map(|server| self.status(server)).collect())
+    ) -> Result<(TenantRecord, Vec<ServerStatus>)> {
+        let tenant = self.tenant_by_slug(tenant).await?.ok_or(Error::NotFound("tenant"))?;
+        let mut servers = self.stores.servers.list(tenant.id, after, limit).await?;
+        servers
+            .retain(|server| self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server)).is_ok());
+        if servers.is_empty() {
+            self.authority.authorize::<ViewTenant>(&ctx.caller, On::Tenant(&tenant))?;
+        }
+        Ok((tenant, servers.into_iter().map(|server| self.status(server)).collect()))
     }
 
-    /// The slug of a server by its id, for showing what a key is limited to.
+    /// The slugs of a tenant's servers by their ids, for showing what a key is limited to.
     ///
     /// # Errors
     /// Store errors.
-    pub async fn server_slug(
-        &self,
-        ctx: &Ctx,
-        tenant: &TenantRecord,
-        id: ServerId,
-    ) -> Result<Option<String>> {
-        let servers = self.list_servers(ctx, tenant, None, u32::MAX).await?;
-        Ok(servers
-            .into_iter()
-            .find(|status| status.server.id == id)
-            .map(|status| status.server.slug.to_string()))
+    pub async fn server_slugs(&self, permit: &Permit<ViewKeys>) -> Result<BTreeMap<ServerId, Slug>> {
+        let servers = self.stores.servers.list(permit.tenant(), None, u32::MAX).await?;
+        Ok(servers.into_iter().map(|server| (server.id, server.slug)).collect())
     }
 
-    /// Whether the caller may deploy to this server, existing or to be: asked before a large body is read.
+    /// The tenant a bundle for this server may be deployed to, the server existing or to be: asked before a large body is
+    /// read.
     ///
     /// # Errors
-    /// As `authorize`; store errors.
-    pub async fn may_deploy(&self, ctx: &Ctx, tenant: &TenantRecord, slug: &str) -> Result<()> {
+    /// `NotFound` when neither server nor tenant may be seen; `Forbidden`; store errors.
+    pub async fn deploy_target(&self, ctx: &Ctx, tenant: &str, slug: &str) -> Result<TenantRecord> {
+        let tenant = self.tenant_by_slug(tenant).await?.ok_or(Error::NotFound("tenant"))?;
         match self.server_by_slug(tenant.id, slug).await? {
             Some(server) => self.authority.authorize::<Deploy>(&ctx.caller, On::Server(&server)).map(drop),
-            None => self.authority.authorize::<CreateServer>(&ctx.caller, On::Tenant(tenant)).map(drop),
+            None => self.authority.authorize::<CreateServer>(&ctx.caller, On::Tenant(&tenant)).map(drop),
         }
+        .map_err(|error| match error {
+            // Which of the two is hidden is nobody's business.
+            Error::NotFound(_) => Error::NotFound("tenant"),
+            other => other,
+        })?;
+        Ok(tenant)
     }
 
     /// The versions of a server, newest first.

@@ -1,6 +1,6 @@
 //! Operations on API keys.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     body::Body,
@@ -14,7 +14,7 @@ use smcp_core::{
     keys::{self, IssuedKey as Issued},
     ports::{KeyRecord, TenantRecord},
 };
-use smcp_types::{Error, KeyId, Result, ServerId, UnixMillis, limits::MAX_MCP_BODY_BYTES};
+use smcp_types::{Error, KeyId, Result, ServerId, Slug, UnixMillis, limits::MAX_MCP_BODY_BYTES};
 
 use super::wire;
 use crate::{
@@ -29,11 +29,8 @@ pub(super) async fn list(
 ) -> Result<Response, Refused> {
     let listing = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
-        let records = app.platform.list_keys(&ctx, &tenant).await?;
-        let mut items = Vec::with_capacity(records.len());
-        for record in &records {
-            items.push(described(&app, &ctx, &tenant, record).await?);
-        }
+        let (records, slugs) = app.platform.list_keys(&ctx, &tenant).await?;
+        let items = records.iter().map(|record| described(record, &slugs)).collect();
         Ok(answer::json(StatusCode::OK, &KeyList { items }))
     };
     listing.await.map_err(|error| Refused { error, request_id: ctx.request_id })
@@ -51,7 +48,7 @@ pub(super) async fn create(
         let new: NewKey = answer::read_json(&headers, body, MAX_MCP_BODY_BYTES).await?;
         let mut servers: Vec<ServerId> = Vec::new();
         for slug in &new.servers {
-            servers.push(app.platform.server(&ctx, &tenant, slug).await?.id);
+            servers.push(app.platform.server(&ctx, tenant.slug.as_str(), slug).await?.1.id);
         }
         let new = keys::NewKey {
             label: new.name,
@@ -90,7 +87,8 @@ pub(super) async fn revoke(
     let revoking = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
         let record = app.platform.revoke_key(&ctx, &tenant, key_id(&key)?).await?;
-        Ok(answer::json(StatusCode::OK, &described(&app, &ctx, &tenant, &record).await?))
+        let (_, slugs) = app.platform.list_keys(&ctx, &tenant).await?;
+        Ok(answer::json(StatusCode::OK, &described(&record, &slugs)))
     };
     revoking.await.map_err(|error| Refused { error, request_id: ctx.request_id })
 }
@@ -106,15 +104,13 @@ async fn show(
     status: StatusCode,
     issued: &Issued,
 ) -> Result<Response> {
-    let record = described(app, ctx, tenant, &issued.record).await?;
+    let (_, slugs) = app.platform.list_keys(ctx, tenant).await?;
+    let record = described(&issued.record, &slugs);
     Ok(answer::json(status, &IssuedKey { key: issued.key.expose().clone(), record }))
 }
 
 /// A key with the slugs of the servers it is limited to; a server that is gone is shown by its id.
-async fn described(app: &App, ctx: &Ctx, tenant: &TenantRecord, record: &KeyRecord) -> Result<Key> {
-    let mut slugs = Vec::with_capacity(record.servers.len());
-    for id in &record.servers {
-        slugs.push(app.platform.server_slug(ctx, tenant, *id).await?.unwrap_or_else(|| id.to_string()));
-    }
-    Ok(wire::key(record, slugs))
+fn described(record: &KeyRecord, slugs: &BTreeMap<ServerId, Slug>) -> Key {
+    let name = |id: &ServerId| slugs.get(id).map_or_else(|| id.to_string(), ToString::to_string);
+    wire::key(record, record.servers.iter().map(name).collect())
 }

@@ -32,8 +32,7 @@ pub(super) async fn list(
     Query(page): Query<Page>,
 ) -> Result<Response, Refused> {
     let listing = async {
-        let tenant = app.platform.tenant(&ctx, &tenant).await?;
-        let servers = app.platform.list_servers(&ctx, &tenant, page.after()?, page.limit()).await?;
+        let (tenant, servers) = app.platform.list_servers(&ctx, &tenant, page.after()?, page.limit()).await?;
         let items: Vec<_> =
             servers.iter().map(|status| wire::server(&app.platform, &tenant, status)).collect();
         let ids: Vec<String> = items.iter().map(|server| server.id.clone()).collect();
@@ -121,7 +120,5 @@ pub(super) async fn find(
     ctx: &Ctx,
     (tenant, server): &(String, String),
 ) -> Result<(TenantRecord, ServerRecord)> {
-    let tenant = app.platform.tenant(ctx, tenant).await?;
-    let server = app.platform.server(ctx, &tenant, server).await?;
-    Ok((tenant, server))
+    app.platform.server(ctx, tenant, server).await
 }

@@ -70,8 +70,7 @@ pub(super) async fn deploy(
     body: Body,
 ) -> Response {
     let deploying = async {
-        let tenant = app.platform.tenant(&ctx, &tenant).await?;
-        app.platform.may_deploy(&ctx, &tenant, &server).await?;
+        let tenant = app.platform.deploy_target(&ctx, &tenant, &server).await?;
         let upload: Deploy = answer::read_json(&headers, body, MAX_API_BODY_BYTES).await?;
         let bundle = bundle(upload)?;
         if bundle.manifest().name.as_str() != server {

@@ -54,6 +54,28 @@ async fn the_hosted_servers_own_id_stays_inside() {
     assert_ne!(begin(&world, &world.user).await, id);
 }
 
+/// The hot path touches memory only: also right after every verification was forgotten.
+#[tokio::test]
+async fn a_warm_call_uses_no_store() {
+    let world = World::new(stateful()).await;
+    let id = begin(&world, &world.user).await;
+    for forget in [false, true] {
+        if forget {
+            let new = json!({ "name": "gone", "role": "read_only" });
+            let made = world.api(Method::POST, "/api/v1/tenants/home/keys", &world.admin, new).await.json();
+            let path = format!("/api/v1/tenants/home/keys/{}", made["id"].as_str().unwrap());
+            assert_eq!(world.api(Method::DELETE, &path, &world.admin, json!({})).await.status.as_u16(), 200);
+        }
+        call(&world, &world.user, &id).await;
+        tokio::task::yield_now().await;
+        let before = world.stores.uses();
+        for _ in 0..10 {
+            assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200);
+        }
+        assert_eq!(world.stores.uses(), before);
+    }
+}
+
 #[tokio::test]
 async fn a_stolen_or_forged_id_is_no_session() {
     let world = World::new(stateful()).await;

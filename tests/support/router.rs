@@ -36,6 +36,8 @@ pub struct World {
     pub clock: Arc<FakeClock>,
     /// What hosted code saw.
     pub isolates: Arc<ScriptedIsolates>,
+    /// The stores, to ask how often they were used.
+    pub stores: Arc<MemoryStores>,
     /// The platform's administrator.
     pub root: String,
     /// Keys of `home`: admin, `mcp_user`, `read_only`.
@@ -93,7 +95,8 @@ impl World {
     /// The world over this hosted code.
     pub async fn new(isolates: Arc<ScriptedIsolates>) -> Self {
         let clock = Arc::new(FakeClock::default());
-        let stores = MemoryStores::stores();
+        let memory = Arc::new(MemoryStores::default());
+        let stores = memory.clone().as_stores();
         let entropy = Arc::new(CountingEntropy::default());
         let (master, _) = MasterKey::generate(&*entropy);
         let ports = Ports {
@@ -115,6 +118,7 @@ impl World {
             router,
             clock,
             isolates,
+            stores: memory,
             root,
             admin: String::new(),
             user: String::new(),

@@ -14,5 +14,5 @@ pub use problem::{PROBLEM_JSON, Problem};
 pub use types::{
     Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey,
     NewTenant, RotateKey, Server, ServerList, ServerState, Tenant, TenantList, UploadedModule, Version,
-    VersionList, WhoAmI,
+    VersionList, VersionSummary, WhoAmI,
 };

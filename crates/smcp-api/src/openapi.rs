@@ -6,7 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::{
     Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey,
     NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server, ServerList, ServerState,
-    Tenant, TenantList, UploadedModule, Version, VersionList, WhoAmI,
+    Tenant, TenantList, UploadedModule, Version, VersionList, VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -43,6 +43,7 @@ pub fn document() -> Value {
         UploadedModule,
         Version,
         VersionList,
+        VersionSummary,
         WhoAmI
     );
     json!({

@@ -84,7 +84,7 @@ macro_rules! operations {
 const PAGE: &[(&str, &str)] =
     &[("after", "The `next` of the page before"), ("limit", "Most items, 1 to 200")];
 const LOGS: &[(&str, &str)] = &[
-    ("limit", "Most lines, 1 to 10000"),
+    ("limit", "Most lines, 1 to 2000"),
     ("level", "debug, info, warn or error: nothing quieter"),
     ("follow", "true: an event stream of the lines as they come, after the last ones"),
 ];

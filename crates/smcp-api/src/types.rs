@@ -179,11 +179,26 @@ pub struct Version {
     pub definitions: Value,
 }
 
+/// A version in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VersionSummary {
+    /// SHA-256 of its manifest and modules.
+    pub digest: String,
+    /// Whether calls go to it.
+    pub active: bool,
+    /// How many tools it showed when it was started once.
+    pub tools: i64,
+    /// Who deployed it.
+    pub created_by: String,
+    /// When it was stored.
+    pub created_at: i64,
+}
+
 /// The versions of a server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionList {
-    /// Newest first.
-    pub items: Vec<Version>,
+    /// Newest first, at most 100.
+    pub items: Vec<VersionSummary>,
 }
 
 /// What kind of module.

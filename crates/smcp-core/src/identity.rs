@@ -138,6 +138,7 @@ impl Identity {
             not_after,
             touched: record.last_used_at.unwrap_or(UnixMillis(0)),
         };
+        self.seen.fill(self.seen.epoch(), hash, known.clone());
         self.touch(hash, &known, now);
         Ok(caller)
     }

@@ -28,6 +28,8 @@ const MAX_LAG: usize = 500;
 const MAX_FOLLOWERS: usize = 16;
 /// Lines kept of one server.
 const KEEP_LINES: u32 = 10_000;
+/// Lines shown at once: with 8 KiB each, still an answer of bearable size.
+const MAX_SHOWN: u32 = 2_000;
 /// How long lines are kept.
 const KEEP_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long lines gather before they are stored together.
@@ -198,7 +200,7 @@ impl Platform {
         limit: u32,
     ) -> Result<Vec<LogLine>> {
         self.authority.authorize::<ViewLogs>(&ctx.caller, On::Server(server))?;
-        self.logbook.tail(server.tenant, server.id, level, limit.min(KEEP_LINES)).await
+        self.logbook.tail(server.tenant, server.id, level, limit.min(MAX_SHOWN)).await
     }
 
     /// The lines of a server's log as they come.

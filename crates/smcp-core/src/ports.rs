@@ -10,7 +10,7 @@ pub use isolates::{
 };
 pub use records::{
     KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,
-    SessionRecord, TenantRecord, VersionRecord,
+    SessionRecord, TenantRecord, VersionRecord, VersionSummary,
 };
 pub use stores::{
     Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,

@@ -10,7 +10,7 @@ use crate::{
     Platform,
     authority::{CreateServer, DeleteServer, Deploy, On, Permit, ViewKeys, ViewServer, ViewTenant},
     context::Ctx,
-    ports::{HostedState, NewServer, ServerRecord, TenantRecord, VersionRecord, VersionRef},
+    ports::{HostedState, NewServer, ServerRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary},
 };
 
 /// Versions shown in a list.
@@ -140,7 +140,7 @@ impl Platform {
     ///
     /// # Errors
     /// As `authorize`; store errors.
-    pub async fn list_versions(&self, ctx: &Ctx, server: &ServerRecord) -> Result<Vec<VersionRecord>> {
+    pub async fn list_versions(&self, ctx: &Ctx, server: &ServerRecord) -> Result<Vec<VersionSummary>> {
         self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(server))?;
         Ok(self.stores.versions.list(server.tenant, server.id, MAX_VERSIONS_LISTED).await?)
     }

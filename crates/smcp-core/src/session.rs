@@ -127,7 +127,12 @@ impl Platform {
         let epoch = self.sessions.epoch();
         let record = match self.sessions.get(&sealed.session) {
             Some(record) => record,
-            None => self.stores.sessions.get(server.tenant, sealed.session).await?.ok_or_else(gone)?,
+            None => {
+                let record =
+                    self.stores.sessions.get(server.tenant, sealed.session).await?.ok_or_else(gone)?;
+                self.sessions.fill(epoch, record.id, record.clone());
+                record
+            }
         };
         if record.server != server.id || now >= record.idle_expires_at {
             self.end_session(&record).await?;

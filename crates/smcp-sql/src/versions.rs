@@ -1,7 +1,7 @@
 //! The version store.
 
 use async_trait::async_trait;
-use smcp_core::ports::{StoreError, StoreResult, VersionRecord, VersionRef, VersionStore};
+use smcp_core::ports::{StoreError, StoreResult, VersionRecord, VersionRef, VersionStore, VersionSummary};
 use smcp_types::{ServerId, TenantId};
 
 use crate::{
@@ -50,10 +50,17 @@ impl<S: Sql> VersionStore for ControlStore<S> {
         one(self.sql.run(Statement::new(query, parameters)).await?, read)
     }
 
-    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionRecord>> {
-        let query =
-            "SELECT tenant_id, server_id, digest, manifest, definitions, created_by, created_at FROM versions
-                     WHERE tenant_id = ?1 AND server_id = ?2 ORDER BY created_at DESC, digest LIMIT ?3";
-        all(self.sql.run(Statement::new(query, [tenant.into(), server.into(), limit.into()])).await?, read)
+    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionSummary>> {
+        let query = "SELECT digest, coalesce(json_array_length(definitions, '$.tools'), 0), created_by, created_at
+                     FROM versions WHERE tenant_id = ?1 AND server_id = ?2 ORDER BY created_at DESC, digest LIMIT ?3";
+        let rows = self.sql.run(Statement::new(query, [tenant.into(), server.into(), limit.into()])).await?;
+        all(rows, |columns| {
+            Ok(VersionSummary {
+                digest: columns.take()?,
+                tools: columns.take()?,
+                created_by: columns.take()?,
+                created_at: columns.take()?,
+            })
+        })
     }
 }

@@ -5,7 +5,7 @@ use smcp_core::{
     Stores,
     ports::{
         KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, SessionRecord,
-        StoreError, TenantRecord, VersionRecord, VersionRef,
+        StoreError, TenantRecord, VersionRecord, VersionRef, VersionSummary,
     },
 };
 use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
@@ -52,10 +52,15 @@ fn version(tenant: TenantId, digest: u8, created_at: i64) -> VersionRecord {
         server: SERVER,
         digest: Digest::from_bytes([digest; 32]),
         manifest: "{}".to_owned(),
-        definitions: "{}".to_owned(),
+        definitions: r#"{"tools":[{},{}]}"#.to_owned(),
         created_by: "key".to_owned(),
         created_at: UnixMillis(created_at),
     }
+}
+
+fn summary(version: &VersionRecord) -> VersionSummary {
+    let VersionRecord { digest, created_by, created_at, .. } = version.clone();
+    VersionSummary { digest, tools: 2, created_by, created_at }
 }
 
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
@@ -79,7 +84,7 @@ async fn servers_and_versions(stores: &Stores) {
     let at = |record: &VersionRecord, tenant| VersionRef { tenant, server: SERVER, digest: record.digest };
     assert_eq!(stores.versions.get(&at(&first, ONE)).await, Ok(Some(first.clone())), "the first put stays");
     assert_eq!(stores.versions.get(&at(&first, TWO)).await, Ok(None), "a neighbour has no such version");
-    assert_eq!(stores.versions.list(ONE, SERVER, 10).await, Ok(vec![second.clone(), first.clone()]));
+    assert_eq!(stores.versions.list(ONE, SERVER, 10).await, Ok(vec![summary(&second), summary(&first)]));
     stores.servers.activate(ONE, SERVER, first.digest, old.revision).await.unwrap();
     let lost = stores.servers.activate(ONE, SERVER, second.digest, old.revision).await;
     assert_eq!(lost, Err(StoreError::Stale), "who read the old record does not win");

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -12,14 +15,17 @@ use smcp_core::{
     ports::{
         Blobs, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, RingKey, RingState,
         RingStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, StoreResult,
-        TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
+        TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore, VersionSummary,
     },
 };
 use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
 
 /// Every store, empty at first.
 #[derive(Default)]
-pub struct MemoryStores(Mutex<Tables>);
+pub struct MemoryStores {
+    tables: Mutex<Tables>,
+    uses: AtomicU64,
+}
 
 #[derive(Default)]
 struct Tables {
@@ -39,7 +45,13 @@ impl MemoryStores {
     /// All of them as the platform takes them.
     #[must_use]
     pub fn stores() -> Stores {
-        let all = Arc::new(Self::default());
+        Arc::new(Self::default()).as_stores()
+    }
+
+    /// All of them, with a way left to ask how often they were used.
+    #[must_use]
+    pub fn as_stores(self: Arc<Self>) -> Stores {
+        let all = self;
         Stores {
             tenants: all.clone(),
             servers: all.clone(),
@@ -52,8 +64,15 @@ impl MemoryStores {
         }
     }
 
+    /// How often any of them was read or written.
+    #[must_use]
+    pub fn uses(&self) -> u64 {
+        self.uses.load(Ordering::SeqCst)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.uses.fetch_add(1, Ordering::SeqCst);
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,12 +187,24 @@ impl VersionStore for MemoryStores {
         Ok(self.lock().versions.iter().find(same).cloned())
     }
 
-    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionRecord>> {
+    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionSummary>> {
         let tables = self.lock();
         Ok(first(
-            tables.versions.iter().rev().filter(|v| (v.tenant, v.server) == (tenant, server)).cloned(),
+            tables.versions.iter().rev().filter(|v| (v.tenant, v.server) == (tenant, server)).map(summary),
             limit,
         ))
+    }
+}
+
+fn summary(version: &VersionRecord) -> VersionSummary {
+    let definitions: serde_json::Value = serde_json::from_str(&version.definitions).unwrap_or_default();
+    let tools =
+        definitions["tools"].as_array().map_or(0, |tools| i64::try_from(tools.len()).unwrap_or(i64::MAX));
+    VersionSummary {
+        digest: version.digest,
+        tools,
+        created_by: version.created_by.clone(),
+        created_at: version.created_at,
     }
 }
 

@@ -63,6 +63,19 @@ pub struct VersionRecord {
     pub created_at: UnixMillis,
 }
 
+/// A version in a list: without its manifest and definitions, which may have megabytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionSummary {
+    /// The content.
+    pub digest: Digest,
+    /// How many tools it showed at its trial.
+    pub tools: i64,
+    /// Who deployed it.
+    pub created_by: String,
+    /// When it was stored.
+    pub created_at: UnixMillis,
+}
+
 /// Whether an API key works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

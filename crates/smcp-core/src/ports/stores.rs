@@ -6,7 +6,7 @@ use smcp_types::{Digest, Error, KeyId, RingKeyId, ServerId, SessionId, Slug, Ten
 
 use super::{
     KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord,
-    VersionRecord, VersionRef,
+    VersionRecord, VersionRef, VersionSummary,
 };
 
 /// Why a store did not do what it was asked.
@@ -85,7 +85,7 @@ pub trait VersionStore: Send + Sync + 'static {
     /// One version.
     async fn get(&self, version: &VersionRef) -> StoreResult<Option<VersionRecord>>;
     /// The versions of a server, newest first, at most `limit`.
-    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionRecord>>;
+    async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionSummary>>;
 }
 
 /// Bytes of bundles, per tenant: no cross-tenant deduplication to probe (DESIGN 16).

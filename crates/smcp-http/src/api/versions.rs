@@ -30,7 +30,7 @@ pub(super) async fn list(
     let listing = async {
         let (_, server) = find(&app, &ctx, &path).await?;
         let records = app.platform.list_versions(&ctx, &server).await?;
-        let items = records.iter().map(|record| wire::version(&server, record)).collect::<Result<_>>()?;
+        let items = records.iter().map(|record| wire::version_summary(&server, record)).collect();
         Ok(answer::json(StatusCode::OK, &VersionList { items }))
     };
     listing.await.map_err(|error| Refused { error, request_id: ctx.request_id })

@@ -1,6 +1,6 @@
 //! From domain records to wire types.
 
-use smcp_api::{Key, LogLevel, LogLine, Server, ServerState, Tenant, Version};
+use smcp_api::{Key, LogLevel, LogLine, Server, ServerState, Tenant, Version, VersionSummary};
 use smcp_core::{
     Platform,
     ports::{self, HostedState, KeyRecord, KeyStatus, ServerRecord, TenantRecord, VersionRecord},
@@ -67,6 +67,16 @@ pub(super) fn version(server: &ServerRecord, record: &VersionRecord) -> Result<V
         manifest: serde_json::from_str(&record.manifest).map_err(Error::internal)?,
         definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
     })
+}
+
+pub(super) fn version_summary(server: &ServerRecord, record: &ports::VersionSummary) -> VersionSummary {
+    VersionSummary {
+        digest: record.digest.to_string(),
+        active: server.active == Some(record.digest),
+        tools: record.tools,
+        created_by: record.created_by.clone(),
+        created_at: record.created_at.0,
+    }
 }
 
 pub(super) fn log_line(line: &ports::LogLine) -> LogLine {

@@ -1,7 +1,7 @@
 //! `smcp versions`: list the versions of a server, and go forwards or back.
 
 use clap::{Args, Subcommand};
-use smcp_api::Version;
+use smcp_api::{Version, VersionSummary};
 
 use super::{
     Context,
@@ -59,14 +59,14 @@ pub(crate) fn run(context: &Context, args: VersionsArgs) -> Result<(), Failure> 
     }
 }
 
-fn row(version: &Version) -> [String; 5] {
+fn row(version: &VersionSummary) -> [String; 5] {
     let active = if version.active { "yes" } else { "" };
     [
         short(&version.digest),
         active.to_owned(),
         time(version.created_at),
         maker(&version.created_by).to_owned(),
-        tools(version).len().to_string(),
+        version.tools.to_string(),
     ]
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn tools(version: &Version) -> Vec<String> {
 }
 
 /// The one version that is meant. `versions` has the newest first.
-fn find<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a str, Failure> {
+fn find<'a>(versions: &'a [VersionSummary], wanted: &str) -> Result<&'a str, Failure> {
     let hint = "smcp versions list SERVER shows them";
     if wanted == "previous" {
         let active = versions.iter().position(|version| version.active);
@@ -116,13 +116,12 @@ mod tests {
 
     #[test]
     fn a_version_is_found_by_its_beginning_or_its_place() {
-        let version = |digest: &str, active| Version {
+        let version = |digest: &str, active| VersionSummary {
             digest: digest.to_owned(),
             active,
             created_by: String::new(),
             created_at: 0,
-            manifest: serde_json::Value::Null,
-            definitions: serde_json::json!({ "tools": [{ "name": "add" }] }),
+            tools: 1,
         };
         let versions = [version("cccccc33", false), version("aaaaaa22", true), version("aaaaaa11", false)];
         for (wanted, found) in [
@@ -138,6 +137,5 @@ mod tests {
         }
         assert!(find(&versions[1..2], "previous").is_err(), "nothing before the first");
         assert!(find(&versions[..1], "previous").is_err(), "nothing is active");
-        assert_eq!(tools(&versions[0]), ["add"]);
     }
 }

@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::Method;
 use smcp_testkit::{Scripted, ScriptedIsolates};
 use smcp_tests::router::{MCP, PAST_EVERY_TIMEOUT, World, call_add};
@@ -108,6 +109,25 @@ async fn disconnecting_cancels_on_2026_07_28_alone() {
             "{revision}"
         );
     }
+}
+
+/// A body that comes too slowly is not waited for.
+#[tokio::test]
+async fn slow_bodies() {
+    let world = World::new(ScriptedIsolates::new(|_| Scripted::events(DONE))).await;
+    let bearer = format!("Bearer {}", world.user);
+    let headers = headers(&bearer, "2025-06-18");
+    let first = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"{")) });
+    let body = Body::from_stream(first.chain(stream::pending()));
+    let sending = world.send(Method::POST, "/t/home/srv/mcp", &headers, body);
+    let mut sending = std::pin::pin!(sending);
+    for _ in 0..10 {
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        yield_now().await;
+    }
+    world.clock.advance(std::time::Duration::from_secs(31));
+    assert_eq!(sending.await.status.as_u16(), 400);
+    assert_eq!(world.isolates.seen().len(), 0);
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("npm packages", minutes(3), Box::new(npm)),
         Step::new("clippy", minutes(8), step::program(clippy())),
         Step::new("wasm32 check", minutes(6), step::program(wasm())),
+        // The tests start the binary, which testing the workspace does not build by itself.
+        Step::needed("build", minutes(15), step::program(cargo().args(["build", "--workspace"]))),
         Step::new("tests", minutes(15), step::program(nextest())),
         Step::new("fuzz", minutes(5), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),

@@ -1,6 +1,10 @@
 //! The platform itself: its ports, its memories, and how it comes up.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use smcp_policy::Role;
 use smcp_types::{Error, Result, ServerId, SessionId, Slug, TenantId, UnixMillis};
@@ -19,6 +23,7 @@ use crate::{
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
+    timeout::within,
 };
 
 /// Tenants, servers and versions remembered.
@@ -147,6 +152,11 @@ impl Platform {
             expires_at: None,
         };
         self.store_new_key(self.platform_tenant.id, new).await.map(Some)
+    }
+
+    /// Waits for something a client does, no longer than `limit`, for transports that have no clock of their own.
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        within(&*self.clock, limit, work).await
     }
 
     /// Verifies a caller's credential.

@@ -1,5 +1,7 @@
 //! Bodies in and out: reading a bounded body, writing JSON, the answers of paths that are not there.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::Request,
@@ -9,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use smcp_types::{Error, Refusal, RequestId};
 
-use crate::rescue;
+use crate::{App, rescue};
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -20,17 +22,22 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// A client that has not sent its body by then is let go: slowly is how one client keeps many connections open.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
-/// `TooLarge`, and `Invalid` when it breaks off.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Error> {
+/// `TooLarge`, and `Invalid` when it breaks off or takes too long.
+pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Error> {
     let too_large = || Error::TooLarge(Refusal::new(format!("a body here has at most {limit} bytes")));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    to_bytes(body, limit).await.map_err(|error| {
+    let read = app.platform.within(BODY_WITHIN, to_bytes(body, limit)).await;
+    let read = read.ok_or_else(|| Error::invalid("the body took longer than 30 s"))?;
+    read.map_err(|error| {
         let over =
             std::error::Error::source(&error).is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
         if over { too_large() } else { Error::invalid("the body broke off") }
@@ -42,6 +49,7 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
 /// # Errors
 /// As `read`; `Invalid` when it is not `application/json` or not what is expected, saying where.
 pub(crate) async fn read_json<T: DeserializeOwned>(
+    app: &App,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
@@ -49,7 +57,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
     if !is_json(headers.get(header::CONTENT_TYPE)) {
         return Err(Error::Invalid(Refusal::new("the body has to be application/json")));
     }
-    let bytes = read(headers, body, limit).await?;
+    let bytes = read(app, headers, body, limit).await?;
     serde_json::from_slice(&bytes).map_err(|error| Error::invalid(format!("the body: {error}")))
 }
 

@@ -64,7 +64,7 @@ async fn call(
         Method::POST => {
             check_post(&parts.headers)?;
             parts.headers.insert(header::ACCEPT, BOTH);
-            Verb::Send(answer::read(&parts.headers, body, MAX_MCP_BODY_BYTES).await?)
+            Verb::Send(answer::read(app, &parts.headers, body, MAX_MCP_BODY_BYTES).await?)
         }
         Method::DELETE => Verb::End,
         // Nothing but GET (and HEAD, as GET) is left: the route takes no other method.

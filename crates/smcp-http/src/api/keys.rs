@@ -45,7 +45,7 @@ pub(super) async fn create(
 ) -> Result<Response, Refused> {
     let creating = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
-        let new: NewKey = answer::read_json(&headers, body, MAX_MCP_BODY_BYTES).await?;
+        let new: NewKey = answer::read_json(&app, &headers, body, MAX_MCP_BODY_BYTES).await?;
         let mut servers: Vec<ServerId> = Vec::new();
         for slug in &new.servers {
             servers.push(app.platform.server(&ctx, tenant.slug.as_str(), slug).await?.1.id);
@@ -71,7 +71,7 @@ pub(super) async fn rotate(
 ) -> Result<Response, Refused> {
     let rotating = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
-        let how: RotateKey = answer::read_json(&headers, body, MAX_MCP_BODY_BYTES).await?;
+        let how: RotateKey = answer::read_json(&app, &headers, body, MAX_MCP_BODY_BYTES).await?;
         let grace = Duration::from_secs(how.grace_seconds);
         let issued = app.platform.rotate_key(&ctx, &tenant, key_id(&key)?, grace).await?;
         show(&app, &ctx, &tenant, StatusCode::OK, &issued).await

@@ -65,7 +65,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Refused> {
     let creating = async {
-        let new: NewTenant = answer::read_json(&headers, body, MAX_MCP_BODY_BYTES).await?;
+        let new: NewTenant = answer::read_json(&app, &headers, body, MAX_MCP_BODY_BYTES).await?;
         let slug = new.slug.parse().map_err(|error| {
             Error::Invalid(Refusal::new(format!("`slug`: {error}")).hint("for example: acme-tools"))
         })?;

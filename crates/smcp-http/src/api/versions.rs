@@ -71,7 +71,7 @@ pub(super) async fn deploy(
 ) -> Response {
     let deploying = async {
         let tenant = app.platform.deploy_target(&ctx, &tenant, &server).await?;
-        let upload: Deploy = answer::read_json(&headers, body, MAX_API_BODY_BYTES).await?;
+        let upload: Deploy = answer::read_json(&app, &headers, body, MAX_API_BODY_BYTES).await?;
         let bundle = bundle(upload)?;
         if bundle.manifest().name.as_str() != server {
             return Err(Error::invalid("the manifest's `name` is not the server of this path").into());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -59,8 +60,13 @@ impl Metadata {
 
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
-    // `cargo run` is how this program is started, and it sits one level below the root.
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        // `cargo run` says where this package is; two clones may share one target folder, and so one program.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        package.parent().map(Path::to_owned).unwrap_or(package)
+    });
+    &ROOT
 }
 
 /// A call of the cargo that started us, in the root.

@@ -1,6 +1,15 @@
 //! The life of a node: refusals at its start, kill -9, stop.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
 
 use smcp_tests::node::{ADDER, Node, command};
 
@@ -68,6 +77,27 @@ fn a_stop_ends_everything_and_says_so() {
         BTreeSet::from(["egress".to_owned(), "health".to_owned()]),
         "no socket of a hosted process"
     );
+}
+
+/// Connections that ask for nothing, or only half, do not stay.
+#[test]
+fn silent_connections_are_let_go() {
+    let node = Node::start();
+    let address = node.url.replace("http://localhost", "127.0.0.1");
+    let mut connections: Vec<TcpStream> = ["", "PRI * HT", "GET / HTTP/1.1\r\nHost: "]
+        .into_iter()
+        .map(|begin| {
+            let mut connection = TcpStream::connect(&address).unwrap();
+            connection.write_all(begin.as_bytes()).unwrap();
+            connection
+        })
+        .collect();
+    for connection in &mut connections {
+        connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // An answer such as 408 may come first; then the end.
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+    }
 }
 
 #[test]

@@ -114,6 +114,40 @@ async fn roles_on_operations() {
     ");
 }
 
+/// Whatever is wrong with a request to the API, the answer is a problem document whose status is its own.
+#[tokio::test]
+async fn refusals_are_problem_documents() {
+    let world = world().await;
+    let logs = "/api/v1/tenants/home/servers/srv/logs";
+    let mut table = String::new();
+    for (method, path) in [
+        (Method::GET, "/api/v1/tenants?limit=abc".to_owned()),
+        (Method::GET, "/api/v1/tenants?limit=-1".to_owned()),
+        (Method::GET, "/api/v1/tenants?after=x".to_owned()),
+        (Method::GET, format!("{logs}?follow=maybe")),
+        (Method::GET, format!("{logs}?level=loud")),
+        (Method::GET, "/api/v1/tenants/%ff".to_owned()),
+        (Method::GET, "/api/v1/nothing".to_owned()),
+        (Method::PUT, "/api/v1/tenants".to_owned()),
+    ] {
+        let answer = world.api(method, &path, &world.admin, json!({})).await;
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        assert_eq!(answer.json()["status"], answer.status.as_u16(), "{path}");
+        table +=
+            &format!("{} {path}: {}\n", answer.status.as_u16(), answer.json()["detail"].as_str().unwrap());
+    }
+    insta::assert_snapshot!(table, @r"
+    400 /api/v1/tenants?limit=abc: Failed to deserialize query string: limit: invalid digit found in string
+    400 /api/v1/tenants?limit=-1: Failed to deserialize query string: limit: invalid digit found in string
+    400 /api/v1/tenants?after=x: `after` is not a page's `next`
+    400 /api/v1/tenants/home/servers/srv/logs?follow=maybe: Failed to deserialize query string: follow: provided string was not `true` or `false`
+    400 /api/v1/tenants/home/servers/srv/logs?level=loud: `level` is debug, info, warn or error
+    404 /api/v1/tenants/%ff: no such path
+    404 /api/v1/nothing: no such path
+    405 /api/v1/tenants: this path has no such method
+    ");
+}
+
 #[tokio::test]
 async fn uploads_are_checked_from_scratch() {
     let world = world().await;
@@ -136,6 +170,7 @@ async fn uploads_are_checked_from_scratch() {
         ("not base64", change("/modules/0/content", json!("***"))),
         ("65 modules", change("/modules", json!(many))),
         ("twice the same", change("/modules", json!([module, module]))),
+        ("a flag for Python", change("/manifest/compatibility_flags", json!(["python_workers"]))),
         ("no limit", change("/manifest/limits/call_timeout_ms", json!(0))),
     ] {
         let path = "/api/v1/tenants/home/servers/srv/versions";
@@ -153,6 +188,7 @@ async fn uploads_are_checked_from_scratch() {
     not base64           400 module `main.js`: its content is not base64
     65 modules           413 a bundle has at most 64 modules
     twice the same       400 two modules are called "main.js"
+    a flag for Python    400 `manifest`: the locked manifest is not valid: `compatibility_flags` is not offered: Python servers are not hosted
     no limit             400 `manifest`: the locked manifest is not valid: `limits.call_timeout_ms` must be between 1 and 300000 milliseconds
     "#);
 }

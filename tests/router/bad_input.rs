@@ -113,6 +113,11 @@ async fn bad_requests() {
         headers.push((name, value));
         headers
     };
+    let twice = |name: &'static str, value: &'static str| {
+        let mut headers = with(name, value);
+        headers.push((name, value));
+        headers
+    };
     let cases = [
         ("content type", with("content-type", "text/plain")),
         ("no content type", with("content-type", NO_HEADER)),
@@ -124,6 +129,9 @@ async fn bad_requests() {
         ("origin on another port", with("origin", "http://localhost:1")),
         ("foreign host", with("host", "evil.example:8787")),
         ("no host", with("host", NO_HEADER)),
+        ("two content types", twice("content-type", "application/json")),
+        ("two revisions", twice("mcp-protocol-version", "2025-06-18")),
+        ("two origins", twice("origin", "http://localhost:8787")),
         ("unknown revision", with("mcp-protocol-version", "1999-01-01")),
         ("no credential", with("authorization", NO_HEADER)),
         ("basic credential", with("authorization", "Basic c21jcA==")),
@@ -152,6 +160,9 @@ async fn bad_requests() {
     origin on another port   403 -32000
     foreign host             403 -32000
     no host                  403 -32000
+    two content types        400 -32600
+    two revisions            400 -32600
+    two origins              403 -32000
     unknown revision         400 -32022
     no credential            401 -32000
     basic credential         401 -32000

@@ -32,11 +32,39 @@ async fn credentials_and_platform_headers_never_reach_hosted_code() {
     insta::assert_snapshot!(names.join("\n"), @r"
     accept: application/json, text/event-stream
     content-type: application/json
-    mcp-param-region: eu
     traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
     ");
     assert_eq!(seen.url.to_string(), "http://localhost:8787/mcp");
     assert_eq!(seen.body, call_add().to_string(), "the body passes unchanged");
+}
+
+/// What the mirrors of 2026-07-28 say is what the body says, or the request goes nowhere; for older revisions they do
+/// not exist.
+#[tokio::test]
+async fn mirrors_tell_the_truth() {
+    let world = World::new(ScriptedIsolates::new(|_| Scripted::json(GOOD))).await;
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" });
+    for (message, method, name, status) in [
+        (call_add(), "tools/call", "add", 200),
+        (call_add(), "tools/call", "=?base64?YWRk?=", 200),
+        (call_add(), "tools/list", "add", 400),
+        (call_add(), "tools/call", "rm", 400),
+        (call_add(), "tools/call", "=?base64?***?=", 400),
+        (list.clone(), "tools/call", "add", 400),
+        (list, "tools/list", "whatever", 200),
+    ] {
+        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", name)];
+        let answer = world.mcp_with(&world.user, &headers, message).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {name}");
+        if status == 400 {
+            assert_eq!(answer.json()["error"]["code"], -32020);
+        }
+    }
+    let headers = [("mcp-method", "tools/call"), ("mcp-param-region", "eu")];
+    assert_eq!(world.mcp_with(&world.user, &headers, call_add()).await.status.as_u16(), 200);
+    let seen = world.isolates.seen();
+    let names: Vec<_> = seen.last().unwrap().headers.keys().map(http::HeaderName::as_str).collect();
+    assert!(!names.iter().any(|name| name.starts_with("mcp-")), "{names:?}");
 }
 
 /// Status and content type of hosted code against what the client gets.
@@ -54,6 +82,8 @@ async fn answers_of_hosted_code() {
         ("204", Scripted::of(204, "", "")),
         ("html", Scripted::of(200, "text/html", "<h1>")),
         ("almost json", Scripted::of(200, "application/jsonp", GOOD)),
+        ("407", Scripted::of(407, "application/json", GOOD)),
+        ("encoded", Scripted::json(GOOD).header("content-encoding", "gzip")),
     ];
     let mut table = String::new();
     for (name, answer) in cases {
@@ -79,6 +109,8 @@ async fn answers_of_hosted_code() {
     204          502 application/json {"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the hosted server failed: it answered 204, which a hosted server may not","data":{"requestId":"[request]","hint":"answer 200, 202, 4xx or 5xx; authentication is the platform's"}}}
     html         502 application/json {"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the hosted server failed: it answered with a content type that is neither application/json nor text/event-stream","data":{"requestId":"[request]"}}}
     almost json  502 application/json {"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the hosted server failed: it answered with a content type that is neither application/json nor text/event-stream","data":{"requestId":"[request]"}}}
+    407          502 application/json {"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the hosted server failed: it answered 407, which a hosted server may not","data":{"requestId":"[request]","hint":"answer 200, 202, 4xx or 5xx; authentication is the platform's"}}}
+    encoded      502 application/json {"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the hosted server failed: it answered with an encoded body","data":{"requestId":"[request]","hint":"leave out Content-Encoding: the platform reads what hosted servers answer"}}}
     "#);
 }
 
@@ -94,6 +126,7 @@ async fn response_headers_pass_an_allowlist() {
         .header("x-request-id", "forged")
         .header("mcp-session-id", "unasked")
         .header("location", "https://evil.example")
+        .header("allow", "EVIL")
         .header("retry-after", "3");
     let world = World::new(ScriptedIsolates::new(move |_| answer.clone())).await;
     let told = world.mcp(&world.user, call_add()).await;

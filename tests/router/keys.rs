@@ -110,6 +110,8 @@ async fn bad_keys_to_be_are_refused() {
         json!({ "name": "k", "role": "admin", "expires_at": 1 }),
         json!({ "name": "k", "role": "admin", "unknown": 1 }),
         json!({ "role": "admin" }),
+        json!({ "name": "k", "role": "admin", "expires_at": i64::MAX }),
+        json!({ "name": "k", "role": "admin", "servers": vec!["srv"; 201] }),
     ] {
         let refused = world.api(Method::POST, "/api/v1/tenants/home/keys", &world.admin, bad.clone()).await;
         assert_eq!(refused.status.as_u16(), 400, "{bad}");

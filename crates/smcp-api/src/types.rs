@@ -1,7 +1,7 @@
 //! The wire types. Times are Unix milliseconds, ids are opaque strings.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 
 /// A tenant.
@@ -230,12 +230,12 @@ pub struct UploadedModule {
 }
 
 /// A bundle to check and store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
-    /// The locked manifest.
+    /// The locked manifest, at most 256 KiB.
     #[schema(value_type = Object)]
-    pub manifest: Value,
+    pub manifest: Box<RawValue>,
     /// At most 64 modules, 10 MiB in all.
     pub modules: Vec<UploadedModule>,
 }

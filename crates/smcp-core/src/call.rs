@@ -196,6 +196,7 @@ impl Platform {
         let batches = if talk.revision.has_batches() { Batches::Allowed } else { Batches::Refused };
         let checked = {
             let parsed = smcp_mcp::parse(&body, batches)?;
+            message::check_mirrors(headers, &talk, &parsed)?;
             self.check_messages(ctx, &talk, &parsed)?
         };
         let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
@@ -262,7 +263,7 @@ impl Platform {
         method: http::Method,
         body: Bytes,
     ) -> Result<HostedRequest> {
-        let mut headers = message::passed_on(client);
+        let mut headers = message::passed_on(client, talk.revision.era());
         if let Some(session) = &talk.session {
             headers.insert(
                 "mcp-session-id",

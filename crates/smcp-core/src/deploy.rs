@@ -1,24 +1,31 @@
 //! Deploying: check a bundle by starting it once, then store it; only then can it be activated.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Result};
+use smcp_mcp::Definitions;
+use smcp_types::{Error, Refusal, Result, TenantId};
 
 use crate::{
     Platform,
-    authority::{Deploy, On},
+    authority::{Deploy, On, Permit},
     bundle_file,
     context::Ctx,
     inspect::Inspector,
     ports::{LogLine, LogSink as _, ServerRecord, TenantRecord, TrialRefused, VersionRecord, VersionRef},
+    timeout::within,
 };
 
-/// Trials that run at the same time; each is a process.
-const MAX_TRIALS: usize = 2;
+/// Trials that run at the same time; each is a process. A tenant has one of them.
+const MAX_TRIALS: usize = 4;
+/// Longest inspection of a version that has started, all its answers together.
+const INSPECTION: Duration = Duration::from_secs(20);
 /// When a refused deploy is worth another try.
-const TRIAL_RETRY: std::time::Duration = std::time::Duration::from_secs(2);
+const TRIAL_RETRY: Duration = Duration::from_secs(2);
 
 /// What a deploy made or found.
 #[derive(Clone, Debug)]
@@ -66,24 +73,7 @@ impl Platform {
             return Ok(Deployed { server, version: known, known: true });
         }
         let bundle = Arc::new(bundle);
-        let definitions = {
-            let _turn = self.take_trial_turn()?;
-            let trial = self.isolates.trial(&permit, &version, Arc::clone(&bundle)).await;
-            let trial = trial.map_err(|TrialRefused { error, logs }| DeployRefused { error, logs })?;
-            let inspector = Inspector {
-                trial: &*trial,
-                clock: &*self.clock,
-                manifest: bundle.manifest(),
-                authority: self.settings.external_url.authority(),
-                request_id: ctx.request_id,
-            };
-            let definitions =
-                inspector.inspect().await.map_err(|error| DeployRefused { error, logs: trial.logs() })?;
-            for line in trial.logs() {
-                self.logbook.append(&version, line);
-            }
-            definitions
-        };
+        let definitions = self.try_out(ctx, &permit, &version, &bundle).await?;
         let record = VersionRecord {
             tenant: version.tenant,
             server: version.server,
@@ -93,43 +83,102 @@ impl Platform {
             created_by: ctx.caller.principal().to_owned(),
             created_at: self.clock.now(),
         };
-        // The blob first: a version that is in the table can always be started.
-        let file = Bytes::from(bundle_file::encode(&bundle)?);
-        self.stores
-            .blobs
-            .put(version.tenant, &bundle_file::blob_name(&version), file)
-            .await
-            .map_err(Error::from)?;
-        self.stores.versions.put(&record).await.map_err(Error::from)?;
+        self.store_version(&version, &record, &bundle).await?;
         Ok(Deployed { server, version: record, known: false })
+    }
+
+    /// Starts a version once and reads what it offers. Its lines go to the log, or into the refusal.
+    async fn try_out(
+        &self,
+        ctx: &Ctx,
+        permit: &Permit<Deploy>,
+        version: &VersionRef,
+        bundle: &Arc<Bundle>,
+    ) -> std::result::Result<Definitions, DeployRefused> {
+        let _turn = self.take_trial_turn(version.tenant)?;
+        let trial = self.isolates.trial(permit, version, Arc::clone(bundle)).await;
+        let trial = trial.map_err(|TrialRefused { error, logs }| DeployRefused { error, logs })?;
+        let inspector = Inspector {
+            trial: &*trial,
+            clock: &*self.clock,
+            manifest: bundle.manifest(),
+            authority: self.settings.external_url.authority(),
+            request_id: ctx.request_id,
+        };
+        let inspected = within(&*self.clock, INSPECTION, inspector.inspect()).await;
+        match inspected.unwrap_or_else(|| Err(too_slow())) {
+            Ok(definitions) => {
+                for line in trial.logs() {
+                    self.logbook.append(version, line);
+                }
+                Ok(definitions)
+            }
+            Err(error) => {
+                self.isolates.forget(version).await;
+                Err(DeployRefused { error, logs: trial.logs() })
+            }
+        }
+    }
+
+    /// The blob first: a version that is in the table can always be started.
+    async fn store_version(
+        &self,
+        version: &VersionRef,
+        record: &VersionRecord,
+        bundle: &Bundle,
+    ) -> Result<()> {
+        let (blob, file) = (bundle_file::blob_name(version), Bytes::from(bundle_file::encode(bundle)?));
+        self.stores.blobs.put(version.tenant, &blob, file).await?;
+        let stored = self.stores.versions.put(record).await;
+        if stored.is_err() {
+            // The server was deleted meanwhile; its code goes too.
+            self.isolates.forget(version).await;
+            self.stores.blobs.delete(version.tenant, &blob).await?;
+        }
+        Ok(stored?)
     }
 
     /// The server a bundle names, created on its first deploy.
     async fn server_for(&self, ctx: &Ctx, tenant: &TenantRecord, bundle: &Bundle) -> Result<ServerRecord> {
         let slug = &bundle.manifest().name;
-        match self.server_by_slug(tenant.id, slug.as_str()).await? {
-            Some(server) => Ok(server),
-            None => self.create_server(ctx, tenant, slug.clone()).await,
+        if let Some(server) = self.server_by_slug(tenant.id, slug.as_str()).await? {
+            return Ok(server);
+        }
+        match self.create_server(ctx, tenant, slug.clone()).await {
+            // Another deploy of the same name was first; or a tombstone holds it.
+            Err(Error::Conflict(refusal)) => {
+                let found = self.server_by_slug(tenant.id, slug.as_str()).await?;
+                found.ok_or(Error::Conflict(refusal.hint("choose another `name` in smcp.toml")))
+            }
+            created => created,
         }
     }
 
-    fn take_trial_turn(&self) -> Result<TrialTurn<'_>> {
-        let turn = TrialTurn(self);
-        if self.trials.fetch_add(1, Ordering::AcqRel) < MAX_TRIALS {
-            return Ok(turn);
+    fn take_trial_turn(&self, tenant: TenantId) -> Result<TrialTurn<'_>> {
+        let busy =
+            |message: &str| Err(Error::Limited { message: message.to_owned(), retry_after: TRIAL_RETRY });
+        let mut running = self.trials.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.contains(&tenant) {
+            return busy("another deploy of this tenant is being checked");
         }
-        Err(Error::Limited {
-            message: format!("{MAX_TRIALS} deploys are being checked already"),
-            retry_after: TRIAL_RETRY,
-        })
+        if running.len() >= MAX_TRIALS {
+            return busy("as many deploys as can be are being checked");
+        }
+        running.insert(tenant);
+        Ok(TrialTurn(self, tenant))
     }
 }
 
+fn too_slow() -> Error {
+    let message = format!("the version did not show what it offers within {} s", INSPECTION.as_secs());
+    Error::TimedOut(Refusal::new(message))
+}
+
 /// One of the trials that may run at the same time; given back when dropped.
-struct TrialTurn<'a>(&'a Platform);
+struct TrialTurn<'a>(&'a Platform, TenantId);
 
 impl Drop for TrialTurn<'_> {
     fn drop(&mut self) {
-        self.0.trials.fetch_sub(1, Ordering::AcqRel);
+        self.0.trials.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
     }
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use smcp_policy::Role;
-use smcp_types::{Error, KeyId, Refusal, Result, Secret, ServerId, Slug, TenantId, UnixMillis};
+use smcp_types::{
+    Error, KeyId, Refusal, Result, Secret, ServerId, Slug, TenantId, UnixMillis, limits::MAX_INTEGER,
+};
 
 use crate::{
     Platform, api_key,
@@ -14,6 +16,8 @@ use crate::{
 
 /// Longest name of a key, in characters.
 const MAX_LABEL_CHARS: usize = 100;
+/// Most servers a key may be limited to: every decision of the policy carries them.
+const MAX_SERVERS: usize = 100;
 /// Longest time for which a rotated key may keep working.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -52,9 +56,16 @@ impl Platform {
         {
             return Err(Error::invalid("a key's name has 1 to 100 printable characters"));
         }
-        if new.expires_at.is_some_and(|end| end <= self.clock.now()) {
-            return Err(Error::invalid("the expiry of a key lies in the future"));
+        if new.expires_at.is_some_and(|end| end <= self.clock.now() || end.0 > MAX_INTEGER) {
+            return Err(Error::invalid("the expiry of a key lies in the future, and not beyond 2^53"));
         }
+        let mut servers = new.servers;
+        servers.sort_unstable();
+        servers.dedup();
+        if servers.len() > MAX_SERVERS {
+            return Err(Error::invalid(format!("a key is limited to at most {MAX_SERVERS} servers")));
+        }
+        let new = NewKey { servers, ..new };
         self.issue_key(&permit, new).await
     }
 

@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// Lines of one server that may wait to be stored; more are dropped and counted.
-const MAX_WAITING: usize = 2_000;
+const MAX_WAITING: usize = 500;
+/// The same in bytes of text: with five rounds a second, about 1 MiB of log per server and second.
+const MAX_WAITING_BYTES: usize = 256 << 10;
 /// Lines that one follower may lag behind.
 const MAX_LAG: usize = 500;
 /// Followers of one server.
@@ -45,6 +47,7 @@ pub struct Logbook {
 #[derive(Default)]
 struct Shelf {
     waiting: Vec<(VersionRef, LogLine)>,
+    waiting_bytes: usize,
     dropped: u64,
     followers: Vec<Arc<Follower>>,
 }
@@ -81,6 +84,7 @@ impl Logbook {
         let mut lines = Vec::new();
         for shelf in self.shelves().values_mut() {
             lines.append(&mut shelf.waiting);
+            shelf.waiting_bytes = 0;
             let dropped = std::mem::take(&mut shelf.dropped);
             if dropped > 0
                 && let Some((version, _)) = lines.last()
@@ -150,7 +154,8 @@ impl LogSink for Logbook {
         for follower in &shelf.followers {
             follower.give(&line);
         }
-        if shelf.waiting.len() < MAX_WAITING {
+        if shelf.waiting.len() < MAX_WAITING && shelf.waiting_bytes < MAX_WAITING_BYTES {
+            shelf.waiting_bytes += line.message.len();
             shelf.waiting.push((*version, line));
         } else {
             shelf.dropped += 1;

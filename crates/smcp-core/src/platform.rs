@@ -1,8 +1,9 @@
 //! The platform itself: its ports, its memories, and how it comes up.
 
 use std::{
+    collections::HashSet,
     future::Future,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -88,8 +89,8 @@ pub struct Platform {
     pub(crate) active: Memory<ServerId, Arc<ActiveVersion>>,
     pub(crate) sessions: Memory<SessionId, SessionRecord>,
     pub(crate) stopping: Stopping,
-    /// Trials under way.
-    pub(crate) trials: AtomicUsize,
+    /// Tenants with a trial under way.
+    pub(crate) trials: Mutex<HashSet<TenantId>>,
 }
 
 /// A platform that is open, and the administrator's key if this was its first start.
@@ -134,7 +135,7 @@ impl Platform {
             active: Memory::new(RECORDS),
             sessions: Memory::new(SESSIONS),
             stopping: Stopping::new(),
-            trials: AtomicUsize::new(0),
+            trials: Mutex::default(),
         };
         let first_key = platform.first_key().await?;
         Ok(Opened { platform, first_key })

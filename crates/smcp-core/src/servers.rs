@@ -9,6 +9,7 @@ use smcp_types::{Digest, Error, Refusal, Result, ServerId, Slug, TenantId};
 use crate::{
     Platform,
     authority::{CreateServer, DeleteServer, Deploy, On, Permit, ViewKeys, ViewServer, ViewTenant},
+    bundle_file,
     context::Ctx,
     ports::{HostedState, NewServer, ServerRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary},
 };
@@ -180,13 +181,15 @@ impl Platform {
     pub async fn delete_server(&self, ctx: &Ctx, server: &ServerRecord) -> Result<()> {
         self.authority.authorize::<DeleteServer>(&ctx.caller, On::Server(server))?;
         let versions = self.stores.versions.list(server.tenant, server.id, u32::MAX).await?;
-        self.stores.servers.delete(server.tenant, server.id).await?;
-        self.forget_server(server);
+        // The rows last: whoever is killed before that still sees the server, and deletes it again.
         for version in versions {
             let version = version_ref(server, version.digest);
             self.isolates.retire(&version).await;
-            self.stores.blobs.delete(server.tenant, &crate::bundle_file::blob_name(&version)).await?;
+            self.isolates.forget(&version).await;
+            self.stores.blobs.delete(server.tenant, &bundle_file::blob_name(&version)).await?;
         }
+        self.stores.servers.delete(server.tenant, server.id).await?;
+        self.forget_server(server);
         Ok(())
     }
 

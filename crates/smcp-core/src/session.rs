@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use smcp_mcp::Revision;
-use smcp_types::{Error, Result, SessionId, UnixMillis};
+use smcp_types::{Error, Refusal, Result, SessionId, UnixMillis};
 
 use crate::{
     Platform,
@@ -22,6 +22,8 @@ const IDLE_LIFE: Duration = Duration::from_secs(3600);
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// Longest sealed id worth opening: ours have about 150 characters.
 const MAX_SEALED_CHARS: usize = 256;
+/// Largest `initialize` that begins a session: it is stored as long as the session lives.
+const MAX_INITIALIZE_BYTES: usize = 64 << 10;
 /// Longest session id taken from a hosted server.
 const MAX_INNER_CHARS: usize = 512;
 
@@ -83,6 +85,11 @@ impl Platform {
         version: &VersionRef,
         begun: Begun<'_>,
     ) -> Result<String> {
+        if begun.initialize.len() > MAX_INITIALIZE_BYTES {
+            let message =
+                format!("an initialize that begins a session has at most {MAX_INITIALIZE_BYTES} bytes");
+            return Err(Error::TooLarge(Refusal::new(message)));
+        }
         let now = self.clock.now();
         let record = SessionRecord {
             tenant: server.tenant,
@@ -90,11 +97,10 @@ impl Platform {
             id: SessionId::new(now, self.random()),
             version: version.digest,
             inner: begun.inner.to_owned(),
-            initialize: begun.initialize.to_owned(),
             created_at: now,
             idle_expires_at: now.after(IDLE_LIFE),
         };
-        self.stores.sessions.create(&record).await?;
+        self.stores.sessions.create(&record, begun.initialize).await?;
         let sealed = Sealed {
             session: record.id,
             caller: caller.fingerprint(),

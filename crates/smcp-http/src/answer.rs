@@ -72,9 +72,7 @@ pub(crate) async fn no_such_path(request: Request) -> Response {
 }
 
 pub(crate) async fn no_such_method(request: Request) -> Response {
-    let mut response = rescue::problem(&Error::invalid("this path has no such method"), id_of(&request));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    rescue::method_not_allowed(id_of(&request))
 }
 
 fn id_of(request: &Request) -> RequestId {

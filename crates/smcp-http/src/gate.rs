@@ -52,8 +52,9 @@ fn admit(settings: &Settings, uri: &Uri, headers: &HeaderMap) -> Result<(), Erro
         let message = "this host is not served here";
         return Err(Error::Forbidden(Refusal::new(message).hint("the operator sets it with `external_url`")));
     }
-    match headers.get(header::ORIGIN) {
-        Some(origin) if !is_allowed(settings, origin) => {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (Some(origin), second) if second.is_some() || !is_allowed(settings, origin) => {
             let message = "this origin may not call here";
             Err(Error::Forbidden(Refusal::new(message).hint("the operator adds it to `allowed_origins`")))
         }

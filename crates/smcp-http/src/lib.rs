@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod caller;
+mod extract;
 mod gate;
 mod health;
 mod mcp;

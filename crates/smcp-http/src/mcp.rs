@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, get},
 };
@@ -10,7 +10,18 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use smcp_core::call::{McpBody, McpFailure, McpRequest, McpResponse, Verb};
 use smcp_types::{Error, RequestId, Slug, limits::MAX_MCP_BODY_BYTES};
 
-use crate::{App, answer, caller, rescue};
+use crate::{App, answer, caller, extract::Path, rescue};
+
+/// Headers that are read here and in hosted code: two of one name could be read as either.
+const SINGLE: [&str; 7] = [
+    "content-type",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "traceparent",
+];
 
 /// What a hosted server is told we accept, whatever exactly the client wrote: we have checked that it takes both.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -60,6 +71,9 @@ async fn call(
     }
     let request_id: RequestId = caller::request_id(&parts);
     let ctx = caller::identify(app, &parts.headers, request_id).await?;
+    if SINGLE.into_iter().any(|name| parts.headers.get_all(name).iter().nth(1).is_some()) {
+        return Err(Refused::Http(StatusCode::BAD_REQUEST, "a header that has to be single is there twice"));
+    }
     let verb = match parts.method {
         Method::POST => {
             check_post(&parts.headers)?;

@@ -60,9 +60,22 @@ pub(crate) fn problem(error: &Error, id: RequestId) -> Response {
     problem_with_logs(error, id, Vec::new())
 }
 
-/// The same, with what a refused version printed.
+/// A path that exists and has no such method.
+pub(crate) fn method_not_allowed(id: RequestId) -> Response {
+    let told = Told {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        message: "this path has no such method".to_owned(),
+        hint: None,
+    };
+    document(told, id, Vec::new())
+}
+
+/// The same as `problem`, with what a refused version printed.
 pub(crate) fn problem_with_logs(error: &Error, id: RequestId, logs: Vec<LogLine>) -> Response {
-    let Told { status, message, hint } = tell(error, id);
+    dress(document(tell(error, id), id, logs), error)
+}
+
+fn document(Told { status, message, hint }: Told, id: RequestId, logs: Vec<LogLine>) -> Response {
     let problem = Problem {
         kind: "about:blank".to_owned(),
         title: status.canonical_reason().unwrap_or("Error").to_owned(),
@@ -73,7 +86,7 @@ pub(crate) fn problem_with_logs(error: &Error, id: RequestId, logs: Vec<LogLine>
         logs,
     };
     let body = serde_json::to_vec(&problem).unwrap_or_default();
-    dress((status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response(), error)
+    (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response()
 }
 
 /// An error of an MCP endpoint: always a JSON-RPC body, else clients of two eras take it for an older server.

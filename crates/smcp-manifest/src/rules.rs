@@ -80,7 +80,10 @@ pub(crate) fn compatibility_date(text: &str) -> Rule {
 pub(crate) fn compatibility_flag(text: &str) -> Rule {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     let fine = !text.is_empty() && text.len() <= MAX_FLAG_CHARS && text.bytes().all(plain);
-    demand(fine, "is no flag: flags are made of a-z, 0-9, `_` and `-`, like \"nodejs_compat\"")
+    demand(fine, "is no flag: flags are made of a-z, 0-9, `_` and `-`, like \"nodejs_compat\"")?;
+    // For these the runtime itself fetches an interpreter, past every socket of ours.
+    demand(!text.starts_with("python"), "is not offered: Python servers are not hosted")?;
+    demand(text != "experimental", "is not offered: what is experimental in the runtime is not hosted")
 }
 
 /// How many flags there may be.

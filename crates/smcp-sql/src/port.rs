@@ -41,6 +41,9 @@ pub enum SqlError {
     /// A unique key or primary key is taken.
     #[error("constraint: {0}")]
     Unique(String),
+    /// What a row refers to is not there.
+    #[error("reference: {0}")]
+    Missing(String),
     /// Everything else.
     #[error("{0}")]
     Failed(String),
@@ -50,6 +53,7 @@ impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Unique(_) => Self::Taken,
+            SqlError::Missing(_) => Self::Stale,
             SqlError::Failed(why) => Self::Broken(why),
         }
     }

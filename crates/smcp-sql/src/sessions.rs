@@ -17,7 +17,6 @@ fn read(columns: &mut Columns) -> Result<SessionRecord, StoreError> {
         server: columns.take()?,
         version: columns.take()?,
         inner: columns.take()?,
-        initialize: columns.take()?,
         created_at: columns.take()?,
         idle_expires_at: columns.take()?,
     })
@@ -25,7 +24,7 @@ fn read(columns: &mut Columns) -> Result<SessionRecord, StoreError> {
 
 #[async_trait]
 impl<S: Sql> SessionStore for ControlStore<S> {
-    async fn create(&self, session: &SessionRecord) -> StoreResult<()> {
+    async fn create(&self, session: &SessionRecord, initialize: &str) -> StoreResult<()> {
         let insert = "INSERT INTO sessions
                         (tenant_id, id, server_id, version, inner_id, initialize, created_at, idle_expires_at)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -35,7 +34,7 @@ impl<S: Sql> SessionStore for ControlStore<S> {
             session.server.into(),
             session.version.into(),
             session.inner.as_str().into(),
-            session.initialize.as_str().into(),
+            initialize.into(),
             session.created_at.into(),
             session.idle_expires_at.into(),
         ];
@@ -44,8 +43,7 @@ impl<S: Sql> SessionStore for ControlStore<S> {
     }
 
     async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>> {
-        let query =
-            "SELECT tenant_id, id, server_id, version, inner_id, initialize, created_at, idle_expires_at
+        let query = "SELECT tenant_id, id, server_id, version, inner_id, created_at, idle_expires_at
                      FROM sessions WHERE tenant_id = ?1 AND id = ?2";
         one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, read)
     }

@@ -149,7 +149,6 @@ fn session(tenant: TenantId, id: u8, idle_expires_at: i64) -> SessionRecord {
         id: SessionId::from_bytes([id; 16]),
         version: Digest::from_bytes([1; 32]),
         inner: "inner".to_owned(),
-        initialize: "{}".to_owned(),
         created_at: UnixMillis(1),
         idle_expires_at: UnixMillis(idle_expires_at),
     }
@@ -158,7 +157,7 @@ fn session(tenant: TenantId, id: u8, idle_expires_at: i64) -> SessionRecord {
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
 async fn sessions(stores: &Stores) {
     for (id, expires) in [(1, 10), (2, 20), (3, 30)] {
-        stores.sessions.create(&session(ONE, id, expires)).await.unwrap();
+        stores.sessions.create(&session(ONE, id, expires), "{}").await.unwrap();
     }
     let kept = SessionId::from_bytes([1; 16]);
     assert_eq!(stores.sessions.get(TWO, kept).await, Ok(None));

@@ -270,7 +270,7 @@ impl KeyStore for MemoryStores {
 
 #[async_trait]
 impl SessionStore for MemoryStores {
-    async fn create(&self, session: &SessionRecord) -> StoreResult<()> {
+    async fn create(&self, session: &SessionRecord, _initialize: &str) -> StoreResult<()> {
         self.lock().sessions.insert((session.tenant, session.id), session.clone());
         Ok(())
     }

@@ -170,6 +170,8 @@ impl Isolates for ScriptedIsolates {
 
     async fn retire(&self, _: &VersionRef) {}
 
+    async fn forget(&self, _: &VersionRef) {}
+
     fn state(&self, _: &VersionRef) -> HostedState {
         HostedState::Asleep
     }

@@ -66,6 +66,8 @@ impl Isolates for NoIsolates {
 
     async fn retire(&self, _: &VersionRef) {}
 
+    async fn forget(&self, _: &VersionRef) {}
+
     fn state(&self, _: &VersionRef) -> HostedState {
         HostedState::Asleep
     }

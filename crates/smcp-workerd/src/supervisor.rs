@@ -141,6 +141,10 @@ impl Isolates for Supervisor {
         self.shared.retire(version);
     }
 
+    async fn forget(&self, version: &VersionRef) {
+        self.shared.cache.remove(version);
+    }
+
     fn state(&self, version: &VersionRef) -> HostedState {
         self.shared.state(version)
     }

@@ -1,7 +1,9 @@
 //! Checking the messages of a request: the permission each one needs, and what it may carry upstream.
 
-use http::{HeaderMap, HeaderName};
-use smcp_mcp::{Body, ListKind, Message, MessageId, MessageKind, Method, Subject, errors};
+use http::HeaderMap;
+use smcp_mcp::{
+    Body, Era, ListKind, Message, MessageId, MessageKind, Method, Subject, decode_header_value, errors,
+};
 use smcp_policy::Action;
 
 use super::{Cause, Conversation, McpFailure};
@@ -25,15 +27,47 @@ const PASSED_ON: &[&str] = &[
 /// Headers that mirror tool parameters (2026-07-28, Custom Headers from Tool Parameters).
 const PARAMETER_PREFIX: &str = "mcp-param-";
 
-/// The client's headers that go upstream.
-pub(super) fn passed_on(client: &HeaderMap) -> HeaderMap {
-    let passes =
-        |name: &HeaderName| PASSED_ON.contains(&name.as_str()) || name.as_str().starts_with(PARAMETER_PREFIX);
+/// The client's headers that go upstream. Those that mirror the body belong to the modern era alone.
+pub(super) fn passed_on(client: &HeaderMap, era: Era) -> HeaderMap {
+    let mirrors =
+        |name: &str| matches!(name, "mcp-method" | "mcp-name") || name.starts_with(PARAMETER_PREFIX);
+    let passes = |name: &str| match era {
+        Era::Legacy => PASSED_ON.contains(&name) && !mirrors(name),
+        Era::Modern => PASSED_ON.contains(&name) || mirrors(name),
+    };
     client
         .iter()
-        .filter(|(name, _)| passes(name))
+        .filter(|(name, _)| passes(name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
+}
+
+/// On 2026-07-28 headers repeat the method and the name in the body (Streamable HTTP, Standard Request Headers). Whoever
+/// reads the one must find what policy decided on in the other.
+pub(super) fn check_mirrors(
+    client: &HeaderMap,
+    talk: &Conversation,
+    body: &Body<'_>,
+) -> Result<(), McpFailure> {
+    let [message] = body.messages() else { return Ok(()) };
+    let Some(method) = message.method() else { return Ok(()) };
+    if talk.revision.era() == Era::Legacy {
+        return Ok(());
+    }
+    let subject = Method::of(method).subject(message.params()).ok().flatten();
+    let name = subject.as_ref().map_or("", subject_name);
+    for (header, expected) in [("mcp-method", method), ("mcp-name", name)] {
+        let Some(value) = client.get(header) else { continue };
+        let said = value.to_str().ok().and_then(decode_header_value);
+        // Methods without a subject of ours may have a name of their own; it names nothing that policy knows.
+        let free = header == "mcp-name" && subject.is_none();
+        if !free && said.as_deref() != Some(expected) {
+            let message_text = format!("the header {header} does not say what the body says");
+            let cause = Cause::Envelope { code: errors::HEADER_MISMATCH, message: message_text };
+            return Err(McpFailure { id: requested(message).cloned(), cause });
+        }
+    }
+    Ok(())
 }
 
 /// Messages that may be sent.
@@ -78,9 +112,7 @@ impl Platform {
         let subject = method
             .subject(message.params())
             .map_err(|error| Cause::Message { code: errors::INVALID_PARAMS, message: error.to_string() })?;
-        let name = subject.as_ref().map(|subject| match subject {
-            Subject::Tool(name) | Subject::Prompt(name) | Subject::Resource(name) => name.as_str(),
-        });
+        let name = subject.as_ref().map(subject_name);
         self.authority
             .authorize_use(&ctx.caller, &talk.server, action_of(&method, subject.as_ref()), name)
             .map_err(Cause::Platform)?;
@@ -93,6 +125,12 @@ impl Platform {
                 .map_err(Cause::Platform)?;
         }
         pinned(talk, subject.as_ref())
+    }
+}
+
+fn subject_name(subject: &Subject) -> &str {
+    match subject {
+        Subject::Tool(name) | Subject::Prompt(name) | Subject::Resource(name) => name,
     }
 }
 

@@ -117,6 +117,9 @@ pub trait Isolates: Send + Sync + 'static {
     /// Lets a version's process finish what it has and stops it: another version is active now, or the server is gone.
     async fn retire(&self, version: &VersionRef);
 
+    /// The version is gone for good, or never came to be: removes what was prepared for it.
+    async fn forget(&self, version: &VersionRef);
+
     /// How the version is.
     fn state(&self, version: &VersionRef) -> HostedState;
 

@@ -130,8 +130,6 @@ pub struct SessionRecord {
     pub version: Digest,
     /// The hosted server's own session id; never leaves the platform.
     pub inner: String,
-    /// The client's `initialize` request, as it came.
-    pub initialize: String,
     /// When it was begun.
     pub created_at: UnixMillis,
     /// When it ends if nothing happens.

@@ -124,8 +124,8 @@ pub trait KeyStore: Send + Sync + 'static {
 /// Legacy sessions.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Adds a session.
-    async fn create(&self, session: &SessionRecord) -> StoreResult<()>;
+    /// Adds a session, with the client's `initialize` as it came: what a restarted hosted server is told again.
+    async fn create(&self, session: &SessionRecord, initialize: &str) -> StoreResult<()>;
     /// One session, whether it has expired or not.
     async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>>;
     /// Moves its idle expiry.

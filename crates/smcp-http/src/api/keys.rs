@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{
-    body::Body,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use smcp_api::{IssuedKey, Key, KeyList, NewKey, RotateKey};
 use smcp_core::{
@@ -20,7 +16,11 @@ use super::wire;
 use crate::{
     App, answer,
     caller::{Caller, Refused},
+    extract::Path,
 };
+
+/// Names of servers that are looked up for one new key; the core's own limit is on different ones.
+const MAX_NAMES: usize = 200;
 
 pub(super) async fn list(
     State(app): State<App>,
@@ -46,6 +46,9 @@ pub(super) async fn create(
     let creating = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
         let new: NewKey = answer::read_json(&app, &headers, body, MAX_MCP_BODY_BYTES).await?;
+        if new.servers.len() > MAX_NAMES {
+            return Err(Error::invalid("`servers` names too many"));
+        }
         let mut servers: Vec<ServerId> = Vec::new();
         for slug in &new.servers {
             servers.push(app.platform.server(&ctx, tenant.slug.as_str(), slug).await?.1.id);

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
 use futures_util::{StreamExt as _, stream};
@@ -20,6 +20,7 @@ use super::{tenants::Page, wire};
 use crate::{
     App, answer,
     caller::{Caller, Refused},
+    extract::{Path, Query},
 };
 
 /// Log lines shown when the caller does not say how many.

@@ -1,10 +1,6 @@
 //! Operations on tenants.
 
-use axum::{
-    body::Body,
-    extract::{Path, Query, State},
-    response::Response,
-};
+use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use smcp_api::{NewTenant, TenantList};
@@ -14,6 +10,7 @@ use super::{MAX_PAGE, PAGE, wire};
 use crate::{
     App, answer,
     caller::{Caller, Refused},
+    extract::{Path, Query},
 };
 
 /// Where a page begins and how long it is.

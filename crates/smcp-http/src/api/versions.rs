@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
 use data_encoding::BASE64;
@@ -19,8 +19,12 @@ use super::{servers::find, wire};
 use crate::{
     App, answer,
     caller::{Caller, Refused},
+    extract::Path,
     rescue,
 };
+
+/// Largest locked manifest: its vars have at most 64 KiB.
+const MAX_MANIFEST_BYTES: usize = 256 << 10;
 
 pub(super) async fn list(
     State(app): State<App>,
@@ -107,7 +111,10 @@ fn bundle(upload: Deploy) -> Result<Bundle> {
     if encoded / 4 * 3 > MAX_BUNDLE_BYTES + 3 * MAX_MODULES {
         return Err(too_large(format!("a bundle has at most {MAX_BUNDLE_BYTES} bytes")));
     }
-    let manifest = LockedManifest::from_json(upload.manifest.to_string().as_bytes())
+    if upload.manifest.get().len() > MAX_MANIFEST_BYTES {
+        return Err(too_large(format!("a manifest has at most {MAX_MANIFEST_BYTES} bytes")));
+    }
+    let manifest = LockedManifest::from_json(upload.manifest.get().as_bytes())
         .map_err(|error| Error::invalid(format!("`manifest`: {error}")))?;
     let modules = upload.modules.into_iter().map(module).collect::<Result<_>>()?;
     Bundle::new(manifest, modules).map_err(|error| Error::invalid(error.to_string()))

@@ -123,8 +123,8 @@ fn build(folder: &Path, manifest: &Manifest, progress: &Progress) -> Result<Bund
 }
 
 fn upload(bundle: &Bundle) -> Result<Deploy, Failure> {
-    let manifest =
-        serde_json::to_value(bundle.manifest()).map_err(|error| Failure::ours(error.to_string()))?;
+    let manifest = serde_json::value::to_raw_value(bundle.manifest())
+        .map_err(|error| Failure::ours(error.to_string()))?;
     Ok(Deploy { manifest, modules: bundle.modules().iter().map(upload_module).collect() })
 }
 

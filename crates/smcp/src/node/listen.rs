@@ -15,7 +15,10 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use smcp_core::ports::Clock;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+};
 use tower::ServiceExt as _;
 
 /// A client that has not sent its headers by then is let go.
@@ -50,14 +53,27 @@ pub(super) async fn serve(
             clock.sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let router = router.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
+        let asked = Arc::new(Notify::new());
+        let first = Arc::clone(&asked);
+        let router = router.clone().map_request(move |request: Request<Incoming>| {
+            first.notify_one();
+            request.map(Body::new)
+        });
         let connection = server
             .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router))
             .into_owned();
         let connection = connections.watch(connection);
+        let clock = Arc::clone(&clock);
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection.await {
+            let mut connection = std::pin::pin!(connection);
+            // Whatever it speaks, a connection that has not asked for anything by then is let go.
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                () = asked.notified() => connection.await,
+                () = clock.sleep(HEADERS_WITHIN) => return,
+            };
+            if let Err(error) = ended {
                 tracing::debug!(error, "a connection ended early");
             }
         });

@@ -162,6 +162,11 @@ fn failed(error: rusqlite::Error) -> SqlError {
     {
         return SqlError::Unique(error.to_string());
     }
+    if let rusqlite::Error::SqliteFailure(code, _) = &error
+        && code.extended_code == ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+    {
+        return SqlError::Missing(error.to_string());
+    }
     SqlError::Failed(error.to_string())
 }
 

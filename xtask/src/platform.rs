@@ -67,13 +67,7 @@ impl Platform {
         // What it says after `ready` is read as well, so that the pipe never fills up.
         follow(child.stdout.take(), move |text| drop(line.send(text)));
         let log = Log::default();
-        let (mut keep, show) = (log.writer(), start.show_log);
-        follow(child.stderr.take(), move |line| {
-            if show {
-                eprintln!("{}", words(&line));
-            }
-            keep(line);
-        });
+        let log_end = log.follow(child.stderr.take(), start.show_log);
         let process = Process::of(child.id()).ok_or("it ended at once")?;
         let (sender, exited) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait()));
@@ -89,7 +83,11 @@ impl Platform {
             key: None,
             start_took: Duration::ZERO,
         };
-        platform.wait_until_ready(&events, began).map_err(|error| platform.with_log(&error.to_string()))?;
+        if let Err(error) = platform.wait_until_ready(&events, began) {
+            // What it said last may still be on its way.
+            let _ = log_end.recv_timeout(Duration::from_secs(1));
+            return Err(platform.with_log(&error.to_string()).into());
+        }
         Ok(platform)
     }
 
@@ -200,14 +198,25 @@ fn words(line: &str) -> String {
 struct Log(Arc<Mutex<VecDeque<String>>>);
 
 impl Log {
-    fn writer(&self) -> impl FnMut(String) + Send + use<> {
+    /// Keeps what comes, and shows it if somebody is watching. The channel closes when the stream does.
+    fn follow(&self, stream: Option<impl Read + Send + 'static>, show: bool) -> Receiver<()> {
         let log = self.clone();
-        move |line| {
-            if let Ok(mut lines) = log.0.lock() {
-                lines.push_back(line);
-                let surplus = lines.len().saturating_sub(LOG_LINES);
-                lines.drain(..surplus);
+        let (open, end) = mpsc::channel();
+        follow(stream, move |line| {
+            let _open: &mpsc::Sender<()> = &open;
+            if show {
+                eprintln!("{}", words(&line));
             }
+            log.keep(line);
+        });
+        end
+    }
+
+    fn keep(&self, line: String) {
+        if let Ok(mut lines) = self.0.lock() {
+            lines.push_back(line);
+            let surplus = lines.len().saturating_sub(LOG_LINES);
+            lines.drain(..surplus);
         }
     }
 
@@ -224,11 +233,64 @@ fn follow(stream: Option<impl Read + Send + 'static>, line: impl FnMut(String) +
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Platform, Start, words};
+    use crate::Result;
+
+    /// Starts a shell script in the place of `smcp`.
+    fn start(script: &str) -> Result<Platform> {
+        let folder = tempfile::tempdir()?;
+        let binary = folder.path().join("smcp");
+        fs::write(&binary, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))?;
+        Platform::start(&Start { binary, listen: "127.0.0.1:0", data: None, config: None, show_log: false })
+    }
+
+    const READY: &str =
+        r#"echo '{"event":"first_key","key":"k"}'; echo '{"event":"ready","url":"u","listen":"l"}'"#;
+
+    #[test]
+    fn a_platform_is_known_by_what_it_says_and_ends_when_asked() {
+        let platform = start(&format!("trap 'exit 3' TERM; tail -f /dev/null & {READY}; wait")).unwrap();
+        assert_eq!(
+            (platform.key.as_deref(), platform.url.as_str(), platform.listen.as_str()),
+            (Some("k"), "u", "l")
+        );
+        let (status, left) = platform.stop().unwrap();
+        assert_eq!(status.code(), Some(3));
+        left.iter().for_each(|process| crate::processes::end(process.id).unwrap());
+        assert_eq!(left.len(), 1, "the `tail` it left behind");
+    }
+
+    #[test]
+    fn dropping_it_ends_it_and_what_it_started() {
+        let platform = start(&format!("trap '' TERM; tail -f /dev/null & {READY}; wait")).unwrap();
+        let (own, children) = (platform.process.clone(), platform.children());
+        assert!(own.is_alive() && children.len() == 1);
+        drop(platform);
+        let still = |process: &super::Process| process.is_alive().then(|| process.name.clone());
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while children.iter().chain([&own]).any(|process| still(process).is_some()) {
+            assert!(std::time::Instant::now() < until, "it is still there");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn one_that_fails_shows_its_log() {
+        let error = start("echo 'no workerd: run npm ci' >&2; exit 1").err().unwrap().to_string();
+        assert!(
+            error.contains("ended, or was not ready") && error.contains("no workerd: run npm ci"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_log_line_is_shown_as_words() {
-        let line = r#"{"timestamp":"x","level":"INFO","fields":{"message":"hosted process ended","duration_ms":7,"reason":"idle"}}"#;
+        let line =
+            r#"{"level":"INFO","fields":{"message":"hosted process ended","duration_ms":7,"reason":"idle"}}"#;
         assert_eq!(words(line), "INFO  hosted process ended duration_ms=7 reason=idle");
         assert_eq!(words("thread 'main' panicked"), "thread 'main' panicked");
     }

@@ -15,6 +15,8 @@ pub(crate) struct Process {
     pub(crate) name: String,
     parent: u32,
     started: u64,
+    /// It has ended, and only its parent has not asked yet how.
+    ended: bool,
 }
 
 impl Process {
@@ -25,7 +27,7 @@ impl Process {
 
     /// Whether it is still there. Its parent may be another one by now.
     pub(crate) fn is_alive(&self) -> bool {
-        Self::of(self.id).is_some_and(|now| now.started == self.started)
+        Self::of(self.id).is_some_and(|now| now.started == self.started && !now.ended)
     }
 
     /// Memory it holds, in KiB, pages shared with others included.
@@ -49,10 +51,14 @@ fn parse(id: u32, stat: &str) -> Option<Process> {
     let name = head.split_once('(')?.1.to_owned();
     let fields: Vec<_> = tail.split_whitespace().collect();
     // The first field after the name is the state, which is field 3 of the manual.
-    if *fields.first()? == "Z" {
-        return None;
-    }
-    Some(Process { id, name, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+    let ended = *fields.first()? == "Z";
+    Some(Process {
+        id,
+        name,
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+        ended,
+    })
 }
 
 /// Every process below `ancestor`, itself not included.
@@ -99,7 +105,7 @@ mod tests {
         let stat = format!("7 (a) b (c) S 3 {} 42 0", "0 ".repeat(17).trim());
         let process = parse(7, &stat).unwrap();
         assert_eq!((process.name.as_str(), process.parent, process.started), ("a) b (c", 3, 42));
-        assert_eq!(parse(7, &stat.replace(" S ", " Z ")), None, "a zombie holds nothing");
+        assert!(!process.ended && parse(7, &stat.replace(" S ", " Z ")).unwrap().ended);
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! Checking the messages of a request: the permission each one needs, and what it may carry upstream.
 
 use http::HeaderMap;
-use smcp_mcp::{
-    Body, Era, ListKind, Message, MessageId, MessageKind, Method, Subject, decode_header_value, errors,
-};
+use smcp_mcp::{Body, Era, Message, MessageId, MessageKind, Method, Subject, decode_header_value, errors};
 use smcp_policy::Action;
 
 use super::{Cause, Conversation, McpFailure};
@@ -151,15 +149,31 @@ fn action_of(method: &Method, subject: Option<&Subject>) -> Action {
         None => {}
     }
     match method {
-        method if ListKind::of(method).is_some() => Action::List,
-        Method::Other(name) if !name.starts_with("notifications/") => Action::UseExtension,
-        // A task is the rest of a call.
+        Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::ResourceTemplatesList => {
+            Action::List
+        }
+        Method::ToolsCall => Action::CallTool,
+        Method::PromptsGet | Method::Complete => Action::GetPrompt,
+        Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+            Action::ReadResource
+        }
+        // A task is the rest of a call; what else it may be, only an extension knows.
         Method::TasksGet
         | Method::TasksResult
         | Method::TasksList
         | Method::TasksCancel
-        | Method::TasksUpdate => Action::UseExtension,
-        _ => Action::Connect,
+        | Method::TasksUpdate
+        | Method::Other(_) => Action::UseExtension,
+        Method::Initialize
+        | Method::Ping
+        | Method::Discover
+        | Method::SetLevel
+        | Method::SubscriptionsListen
+        | Method::Initialized
+        | Method::Cancelled
+        | Method::Progress
+        | Method::RootsListChanged
+        | Method::TasksStatus => Action::Connect,
     }
 }
 

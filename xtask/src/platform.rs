@@ -124,9 +124,11 @@ impl Platform {
     pub(crate) fn cli(&self, key: Option<&str>, words: &[&str]) -> Result<Value> {
         let mut program = command(&self.binary, self.config.as_deref()).args(words).arg("--json");
         program = program.env("SMCP_ENDPOINT", &self.url);
-        if let Some(key) = key {
-            program = program.env("SMCP_KEY", key);
-        }
+        // Without a key of the chore's own it is the stored one, never one the caller's shell happens to hold.
+        program = match key {
+            Some(key) => program.env("SMCP_KEY", key),
+            None => program.without_env("SMCP_KEY"),
+        };
         let said = program.stdout()?;
         serde_json::from_str(&said)
             .map_err(|error| format!("smcp {}: {error} in `{said}`", words.join(" ")).into())

@@ -44,6 +44,12 @@ impl Program {
         self
     }
 
+    /// Does not pass a variable of ours on.
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     pub(crate) fn within(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(folder);
         self

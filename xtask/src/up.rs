@@ -26,8 +26,8 @@ pub(crate) fn run(profile: Profile) -> Result<Outcome> {
     let start = Start { binary: smcp, listen: LISTEN, data: None, config: None, show_log: true };
     let platform = Platform::start(&start)?;
     if let Err(error) = introduce(&platform) {
-        platform.stop()?;
-        return Err(error);
+        // The platform is worth having without its examples, and stopping it would say nothing more.
+        eprintln!("the examples are not there: {error}");
     }
     let status = platform.wait()?;
     if status.success() { Ok(Outcome::Nothing) } else { Err(format!("smcp up: {status}").into()) }
@@ -117,9 +117,10 @@ fn welcome(platform: &Platform, urls: &[(String, String)], key: &str) -> String 
     let first = urls.first().map(|(_, url)| url.as_str()).unwrap_or_default();
     format!(
         "\nThe platform is at {}, with two servers:\n\n{endpoints}  key    {key}\n\n\
+         The administrator's key is kept where `smcp config` says, so that `smcp` commands use it.\n\n\
          Claude Desktop (claude_desktop_config.json):\n\n{claude:#}\n\n\
          VS Code (.vscode/mcp.json):\n\n{code:#}\n\n\
-         MCP Inspector (it wants Node 22.19 or later):\n\n  npx -y @modelcontextprotocol/inspector --cli {first} --transport http \\\n    \
+         MCP Inspector (needs Node 22.19 or later):\n\n  npx -y @modelcontextprotocol/inspector@2.12.0 --cli {first} --transport http \\\n    \
          --header \"Authorization: {bearer}\" --method tools/list\n\nCtrl-C stops it.\n",
         platform.url
     )

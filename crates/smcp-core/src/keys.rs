@@ -151,6 +151,9 @@ impl Platform {
     pub async fn revoke_key(&self, ctx: &Ctx, tenant: &TenantRecord, id: KeyId) -> Result<KeyRecord> {
         let permit = self.authority.authorize::<ManageKeys>(&ctx.caller, On::Tenant(tenant))?;
         let old = self.key_of(&permit, id).await?;
+        if old.status == KeyStatus::Revoked {
+            return Ok(old);
+        }
         let record =
             KeyRecord { status: KeyStatus::Revoked, previous: None, previous_until: None, ..old.clone() };
         self.stores.keys.replace(&record, &old.mac).await?;

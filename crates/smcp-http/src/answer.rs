@@ -7,6 +7,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use smcp_types::{Error, Refusal, RequestId};
@@ -42,6 +43,21 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body, limit: usiz
             std::error::Error::source(&error).is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
         if over { too_large() } else { Error::invalid("the body broke off") }
     })
+}
+
+/// Reads a body of at most `limit` bytes and keeps nothing of it.
+pub(crate) async fn discard(app: &App, body: Body, limit: usize) {
+    let mut left = limit;
+    let mut chunks = body.into_data_stream();
+    let reading = async {
+        while let Some(Ok(chunk)) = chunks.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    app.platform.within(BODY_WITHIN, reading).await.unwrap_or_default();
 }
 
 /// Reads a JSON body of at most `limit` bytes.

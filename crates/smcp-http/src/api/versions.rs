@@ -74,7 +74,14 @@ pub(super) async fn deploy(
     body: Body,
 ) -> Response {
     let deploying = async {
-        let tenant = app.platform.deploy_target(&ctx, &tenant, &server).await?;
+        let tenant = match app.platform.deploy_target(&ctx, &tenant, &server).await {
+            Ok(tenant) => tenant,
+            Err(error) => {
+                // A client that is still sending hears a refusal only when it is done.
+                answer::discard(&app, body, MAX_API_BODY_BYTES).await;
+                return Err(error.into());
+            }
+        };
         let upload: Deploy = answer::read_json(&app, &headers, body, MAX_API_BODY_BYTES).await?;
         let bundle = bundle(upload)?;
         if bundle.manifest().name.as_str() != server {

@@ -1,6 +1,9 @@
 //! `smcp login`, `logout` and `whoami`: the key that commands use.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use smcp_api::WhoAmI;
@@ -33,6 +36,7 @@ pub(crate) fn login(context: &Context, args: &LoginArgs) -> Result<(), Failure> 
     };
     let key = read_key(args, asks, &endpoint)?;
     let who = connect(endpoint.clone(), key.clone()).whoami()?;
+    keep_previous(context, &file);
     let stored = store_login(&file, &endpoint, &key);
     stored.map_err(|error| Failure::ours(format!("cannot write {}: {error}", file.display())))?;
     context.out.talk(&format!("stored in {}", file.display()));
@@ -40,6 +44,14 @@ pub(crate) fn login(context: &Context, args: &LoginArgs) -> Result<(), Failure> 
         context.out.talk("SMCP_KEY is set here and goes before what is stored");
     }
     show(context, &who, &endpoint)
+}
+
+/// A key is shown once, so the one that was stored here is not overwritten: the file is kept beside the new one.
+fn keep_previous(context: &Context, file: &Path) {
+    let previous = file.with_extension("toml.previous");
+    if fs::copy(file, &previous).is_ok() {
+        context.out.talk(&format!("what was stored before is kept in {}", previous.display()));
+    }
 }
 
 pub(crate) fn logout(context: &Context) -> Result<(), Failure> {

@@ -78,6 +78,12 @@ async fn servers_and_versions(stores: &Stores) {
     let (first, second) = (version(ONE, 1, 10), version(ONE, 2, 11));
     let missing = stores.servers.activate(ONE, SERVER, first.digest, old.revision).await;
     assert_eq!(missing, Err(StoreError::Stale), "a version that is not stored cannot be active");
+    let orphan = VersionRecord { server: ServerId::from_bytes([6; 16]), ..first.clone() };
+    assert_eq!(
+        stores.versions.put(&orphan).await,
+        Err(StoreError::Stale),
+        "its server was deleted meanwhile"
+    );
     stores.versions.put(&first).await.unwrap();
     stores.versions.put(&VersionRecord { created_by: "other".to_owned(), ..first.clone() }).await.unwrap();
     stores.versions.put(&second).await.unwrap();

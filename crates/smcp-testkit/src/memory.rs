@@ -171,6 +171,9 @@ impl ServerStore for MemoryStores {
 impl VersionStore for MemoryStores {
     async fn put(&self, version: &VersionRecord) -> StoreResult<()> {
         let mut tables = self.lock();
+        if !tables.servers.contains_key(&(version.tenant, version.server)) {
+            return Err(StoreError::Stale);
+        }
         let same = |v: &VersionRecord| {
             (v.tenant, v.server, v.digest) == (version.tenant, version.server, version.digest)
         };

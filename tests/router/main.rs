@@ -6,5 +6,6 @@ mod api;
 mod bad_input;
 mod hosted;
 mod keys;
+mod logs;
 mod sessions;
 mod streams;

@@ -177,7 +177,7 @@ impl Platform {
             let hint = "send the MCP-Protocol-Version that initialize agreed on";
             return Err(Error::Invalid(Refusal::new(message).hint(hint)).into());
         }
-        if session.record.version != active.version.digest {
+        if session.record.version != active.digest() {
             // The version that held this session is no longer the active one: the client begins again.
             self.end_session(&session.record).await?;
             return Err(gone().into());
@@ -239,7 +239,7 @@ impl Platform {
         let permit = self.connect_permit(ctx, &talk)?;
         self.end_session(&session.record).await?;
         let request = self.hosted_request(ctx, &talk, headers, http::Method::DELETE, Bytes::new())?;
-        let told = self.isolates.call(&permit, &talk.active.version, request).await;
+        let told = self.isolates.call(&permit, &talk.active.target, request).await;
         if let Err(error) = told {
             tracing::debug!(request.id = %ctx.request_id, %error, "the hosted server was not told that a session ended");
         }

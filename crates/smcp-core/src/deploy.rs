@@ -16,7 +16,10 @@ use crate::{
     bundle_file,
     context::Ctx,
     inspect::Inspector,
-    ports::{LogLine, LogSink as _, ServerRecord, TenantRecord, TrialRefused, VersionRecord, VersionRef},
+    ports::{
+        LogLine, LogSink as _, ServerRecord, Target, TenantRecord, TrialRefused, VersionRecord, VersionRef,
+    },
+    servers,
     timeout::within,
 };
 
@@ -73,7 +76,9 @@ impl Platform {
             return Ok(Deployed { server, version: known, known: true });
         }
         let bundle = Arc::new(bundle);
-        let definitions = self.try_out(ctx, &permit, &version, &bundle).await?;
+        let target = servers::target(version, bundle.manifest(), tenant);
+        self.below_ceilings(tenant, &bundle)?;
+        let definitions = self.try_out(ctx, &permit, &target, &bundle).await?;
         let record = VersionRecord {
             tenant: version.tenant,
             server: version.server,
@@ -92,11 +97,12 @@ impl Platform {
         &self,
         ctx: &Ctx,
         permit: &Permit<Deploy>,
-        version: &VersionRef,
+        target: &Target,
         bundle: &Arc<Bundle>,
     ) -> std::result::Result<Definitions, DeployRefused> {
+        let version = &target.version;
         let _turn = self.take_trial_turn(version.tenant)?;
-        let trial = self.isolates.trial(permit, version, Arc::clone(bundle)).await;
+        let trial = self.isolates.trial(permit, target, Arc::clone(bundle)).await;
         let trial = trial.map_err(|TrialRefused { error, logs }| DeployRefused { error, logs })?;
         let inspector = Inspector {
             trial: &*trial,
@@ -118,6 +124,21 @@ impl Platform {
                 Err(DeployRefused { error, logs: trial.logs() })
             }
         }
+    }
+
+    /// A manifest that asks for more than its tenant may have is refused, and told who can change that.
+    fn below_ceilings(&self, tenant: &TenantRecord, bundle: &Bundle) -> Result<()> {
+        let Some((limit, ceiling)) = bundle.manifest().limits.above(&tenant.ceilings) else { return Ok(()) };
+        let message = format!(
+            "`{limit}` asks for more than this tenant's ceiling of {ceiling} {}",
+            limit.bounds().unit
+        );
+        let hint = format!(
+            "lower it in smcp.toml, or have an administrator run: smcp tenants limits {} {}=N",
+            tenant.slug,
+            limit.key()
+        );
+        Err(Error::Invalid(Refusal::new(message).hint(hint)))
     }
 
     /// The blob first: a version that is in the table can always be started.

@@ -59,6 +59,12 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
         values.epoch += 1;
         values.map.remove(key);
     }
+
+    pub(crate) fn forget_all(&self) {
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        values.epoch += 1;
+        values.map.clear();
+    }
 }
 
 #[cfg(test)]

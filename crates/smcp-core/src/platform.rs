@@ -8,7 +8,7 @@ use std::{
 };
 
 use smcp_policy::Role;
-use smcp_types::{Error, Result, ServerId, SessionId, Slug, TenantId, UnixMillis};
+use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, UnixMillis};
 
 use crate::{
     authority::Authority,
@@ -219,7 +219,8 @@ async fn own_tenant(stores: &Stores, clock: &dyn Clock, entropy: &dyn Entropy) -
     let mut random = [0; 10];
     entropy.fill(&mut random);
     let now = clock.now();
-    let tenant = TenantRecord { id: TenantId::new(now, random), slug, created_at: now };
+    let tenant =
+        TenantRecord { id: TenantId::new(now, random), slug, created_at: now, ceilings: LimitSet::default() };
     match stores.tenants.create(&tenant).await {
         Ok(()) => Ok(tenant),
         // Somebody else was first: a second node on the same store.

@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smcp_manifest::{DefinitionsMode, LockedManifest};
 use smcp_mcp::Definitions;
-use smcp_types::{Digest, Error, Refusal, Result, ServerId, Slug, TenantId};
+use smcp_types::{Digest, Error, Limits, Refusal, Result, ServerId, Slug, TenantId};
 
 use crate::{
     Platform,
     authority::{CreateServer, DeleteServer, Deploy, On, Permit, ViewKeys, ViewServer, ViewTenant},
     bundle_file,
     context::Ctx,
-    ports::{HostedState, NewServer, ServerRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary},
+    ports::{
+        HostedState, NewServer, ServerRecord, Target, TenantRecord, VersionRecord, VersionRef, VersionSummary,
+    },
 };
 
 /// Versions shown in a list.
@@ -29,8 +31,8 @@ pub struct ServerStatus {
 /// The version that calls go to, parsed once.
 #[derive(Debug)]
 pub struct ActiveVersion {
-    /// Which one.
-    pub version: VersionRef,
+    /// Which one, and the limits it runs under.
+    pub target: Target,
     /// Its locked manifest.
     pub manifest: LockedManifest,
     /// What it showed at its trial.
@@ -43,9 +45,14 @@ impl ActiveVersion {
         self.manifest.definitions == DefinitionsMode::Pinned
     }
 
+    /// Which version it is.
+    pub(crate) fn digest(&self) -> Digest {
+        self.target.version.digest
+    }
+
     /// The longest a call may take, waking included.
     pub(crate) fn call_timeout(&self) -> Duration {
-        Duration::from_millis(self.manifest.limits.call_timeout_ms.into())
+        Duration::from_millis(self.target.limits.call_timeout_ms.into())
     }
 }
 
@@ -216,7 +223,7 @@ impl Platform {
             )
         })?;
         if let Some(known) = self.active.get(&server.id)
-            && known.version.digest == digest
+            && known.digest() == digest
         {
             return Ok(known);
         }
@@ -225,9 +232,11 @@ impl Platform {
         let record = self.stores.versions.get(&version).await?;
         let record =
             record.ok_or_else(|| Error::internal(format!("the active version {digest} is missing")))?;
+        let manifest: LockedManifest = serde_json::from_str(&record.manifest).map_err(Error::internal)?;
+        let tenant = self.stores.tenants.by_id(server.tenant).await?.ok_or(Error::NotFound("tenant"))?;
         let parsed = Arc::new(ActiveVersion {
-            version,
-            manifest: serde_json::from_str(&record.manifest).map_err(Error::internal)?,
+            target: target(version, &manifest, &tenant),
+            manifest,
             definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
         });
         self.active.fill(epoch, server.id, Arc::clone(&parsed));
@@ -238,6 +247,12 @@ impl Platform {
         self.known_servers.forget(&(server.tenant, server.slug.to_string()));
         self.active.forget(&server.id);
     }
+}
+
+/// What runs when a version of a tenant does.
+pub(crate) fn target(version: VersionRef, manifest: &LockedManifest, tenant: &TenantRecord) -> Target {
+    let limits = Limits::resolve(&manifest.limits, &tenant.ceilings);
+    Target { version, limits, class: manifest.sandbox }
 }
 
 /// A version of a server.

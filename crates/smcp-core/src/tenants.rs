@@ -1,6 +1,6 @@
 //! Tenants: create, find, list.
 
-use smcp_types::{Error, Result, Slug, TenantId};
+use smcp_types::{Error, LimitSet, Result, Slug, TenantId};
 
 use crate::{
     Platform,
@@ -16,7 +16,8 @@ impl Platform {
     /// `Conflict` when the slug is or was taken; as `authorize`; store errors.
     pub async fn create_tenant(&self, ctx: &Ctx, slug: Slug) -> Result<TenantRecord> {
         let now = self.clock.now();
-        let tenant = TenantRecord { id: TenantId::new(now, self.random()), slug, created_at: now };
+        let id = TenantId::new(now, self.random());
+        let tenant = TenantRecord { id, slug, created_at: now, ceilings: LimitSet::default() };
         self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(&tenant)).map_err(|error| {
             match error {
                 // There is nothing to hide yet, and "no such tenant" would be a strange answer to "make one".
@@ -38,6 +39,20 @@ impl Platform {
         let tenant = self.tenant_by_slug(slug).await?.ok_or(Error::NotFound("tenant"))?;
         self.authority.authorize::<ViewTenant>(&ctx.caller, On::Tenant(&tenant))?;
         Ok(tenant)
+    }
+
+    /// Sets what the manifests of a tenant may ask for at most. Versions that ask for more run with the new ceiling from
+    /// their next start on.
+    ///
+    /// # Errors
+    /// `NotFound`; as `authorize`; store errors.
+    pub async fn set_ceilings(&self, ctx: &Ctx, slug: &str, ceilings: LimitSet) -> Result<TenantRecord> {
+        let tenant = self.tenant(ctx, slug).await?;
+        self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(&tenant))?;
+        self.stores.tenants.set_ceilings(tenant.id, &ceilings).await?;
+        self.known_tenants.forget(&slug.to_owned());
+        self.active.forget_all();
+        Ok(TenantRecord { ceilings, ..tenant })
     }
 
     /// The tenants the caller may see, oldest first, after the given one.
@@ -75,7 +90,7 @@ impl Platform {
         self.authority.authorize::<ViewTenant>(&ctx.caller, On::Tenant(tenant)).is_ok()
     }
 
-    /// The tenant with this slug, from memory when it was read before. A tenant's slug and id never change.
+    /// The tenant with this slug, from memory when it was read before. What changes in it is forgotten then.
     pub(crate) async fn tenant_by_slug(&self, slug: &str) -> Result<Option<TenantRecord>> {
         if Slug::check_form(slug).is_err() {
             return Ok(None);

@@ -22,10 +22,6 @@ const fn egress(key: &'static str, shown: &'static str, what: &'static str) -> L
     Later { table: "egress", key, shown, what }
 }
 
-const fn limit(key: &'static str, shown: &'static str, what: &'static str) -> Later {
-    Later { table: "limits", key, shown, what }
-}
-
 /// Take a line out when its enforcement is there, and read the key in `manifest.rs` instead. A manifest section is
 /// never accepted and ignored.
 pub(crate) const LATER: &[Later] = &[
@@ -40,12 +36,6 @@ pub(crate) const LATER: &[Later] = &[
     section("d1_databases", "[[d1_databases]]", "SQL databases"),
     egress("allow", "egress.allow", "outbound requests"),
     egress("inject", "[[egress.inject]]", "secrets in outbound requests"),
-    limit("memory_mb", "limits.memory_mb", "a memory limit per server"),
-    limit("cpu_ms", "limits.cpu_ms", "a CPU limit per server"),
-    limit("concurrent_calls", "limits.concurrent_calls", "a limit of concurrent calls per server"),
-    limit("response_bytes", "limits.response_bytes", "a response limit per server"),
-    limit("log_bytes", "limits.log_bytes", "a log limit per server"),
-    limit("open_streams", "limits.open_streams", "a limit of open streams per server"),
 ];
 
 impl Later {

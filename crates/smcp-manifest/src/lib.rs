@@ -10,10 +10,10 @@ mod rules;
 
 pub use bundle::{Bundle, BundleError};
 pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
-pub use manifest::{DefinitionsMode, Limits, Manifest};
+pub use manifest::{DefinitionsMode, Manifest, SandboxClass};
 pub use module::{Module, ModuleKind, ModuleNameError};
 pub use reader::Mistake;
 pub use rules::{
-    DEFAULT_CALL_TIMEOUT_MS, DEFAULT_ENDPOINT, MAX_CALL_TIMEOUT_MS, MAX_COMPATIBILITY_FLAGS,
-    MAX_ENDPOINT_CHARS, MAX_VAR_BYTES, MAX_VAR_NAME_CHARS, MAX_VARS_BYTES,
+    DEFAULT_ENDPOINT, MAX_COMPATIBILITY_FLAGS, MAX_ENDPOINT_CHARS, MAX_VAR_BYTES, MAX_VAR_NAME_CHARS,
+    MAX_VARS_BYTES,
 };

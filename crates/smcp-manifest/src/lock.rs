@@ -1,11 +1,11 @@
 //! The locked manifest: fully explicit, versioned, and refused by a node that does not understand all of it.
 
 use serde::{Deserialize, Serialize};
-use smcp_types::Slug;
+use smcp_types::{LimitSet, Slug};
 use std::collections::BTreeMap;
 
 use crate::{
-    manifest::{DefinitionsMode, Limits},
+    manifest::{DefinitionsMode, SandboxClass},
     module, rules,
 };
 
@@ -34,8 +34,8 @@ pub struct LockedManifest {
     pub endpoint: String,
     /// `LOCK_FORMAT`.
     pub format: u32,
-    /// Limits, with the defaults of the day it was locked.
-    pub limits: Limits,
+    /// The limits it asks for; a tenant's ceilings may be lower.
+    pub limits: LimitSet,
     /// The name of the module to start from.
     pub main: String,
     /// The server's name.
@@ -43,6 +43,9 @@ pub struct LockedManifest {
     /// Capabilities that a node must understand to run this, sorted, each once. A lock that asks for more than the
     /// fields above can say names it here, so that an older node refuses instead of ignoring it.
     pub requires: Vec<String>,
+    /// How tightly the sandbox closes. Left out when standard, as in locks that are older than the field.
+    #[serde(default, skip_serializing_if = "SandboxClass::is_standard")]
+    pub sandbox: SandboxClass,
     /// Text bindings of the server's code.
     pub vars: BTreeMap<String, String>,
 }
@@ -123,7 +126,9 @@ impl LockedManifest {
             rule(&path(), rules::var_name(name).and_then(|()| rules::var_value(value)))?;
         }
         rule("vars", rules::vars_total(&self.vars))?;
-        rule("limits.call_timeout_ms", rules::call_timeout_ms(self.limits.call_timeout_ms.into()).map(|_| ()))
+        self.limits
+            .iter()
+            .try_for_each(|(limit, value)| rule(&limit.to_string(), limit.check(value.into()).map(|_| ())))
     }
 }
 

@@ -3,18 +3,18 @@
 mod draft;
 
 use serde::{Deserialize, Serialize};
-use smcp_types::Slug;
+use smcp_types::{Limit, LimitSet, Slug};
 use std::collections::BTreeMap;
 
 use crate::{
     lock::{LOCK_FORMAT, LockedManifest},
     reader::{Mistake, Reader},
-    rules,
 };
 use draft::Draft;
 
 /// Largest `smcp.toml`, in bytes: room for every var and then some.
 const MAX_TEXT_BYTES: usize = 1 << 20;
+
 /// Whether a model may see definitions that were not seen at deploy (DESIGN 10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,17 +26,21 @@ pub enum DefinitionsMode {
     Dynamic,
 }
 
-/// Limits that a manifest may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Longest wait for the answer to one call, in milliseconds: 1 to `MAX_CALL_TIMEOUT_MS`.
-    pub call_timeout_ms: u32,
+/// How tightly the sandbox closes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxClass {
+    /// All layers; V8 compiles to machine code.
+    #[default]
+    Standard,
+    /// Besides, no memory that is writable and executable: no compiler in V8, no WebAssembly, slower code.
+    Hardened,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { call_timeout_ms: rules::DEFAULT_CALL_TIMEOUT_MS }
+impl SandboxClass {
+    /// Whether nothing was asked for.
+    pub(crate) fn is_standard(&self) -> bool {
+        *self == Self::Standard
     }
 }
 
@@ -59,8 +63,10 @@ pub struct Manifest {
     pub definitions: DefinitionsMode,
     /// Text bindings of the server's code.
     pub vars: BTreeMap<String, String>,
-    /// Limits.
-    pub limits: Limits,
+    /// The limits it asks for; the others have their defaults.
+    pub limits: LimitSet,
+    /// How tightly the sandbox closes.
+    pub sandbox: SandboxClass,
 }
 
 impl Manifest {
@@ -98,12 +104,21 @@ impl Manifest {
             definitions: self.definitions,
             endpoint: self.endpoint.clone(),
             format: LOCK_FORMAT,
-            limits: self.limits,
+            limits: self.locked_limits(),
             main: main_module.to_owned(),
             name: self.name.clone(),
             requires: Vec::new(),
+            sandbox: self.sandbox,
             vars: self.vars.clone(),
         }
+    }
+
+    /// How long a call may take is part of what a version is, so the default of the day is written down.
+    fn locked_limits(&self) -> LimitSet {
+        let mut limits = self.limits.clone();
+        let timeout = limits.get(Limit::CallTimeout).unwrap_or(Limit::CallTimeout.bounds().default);
+        limits.set(Limit::CallTimeout, timeout);
+        limits
     }
 }
 

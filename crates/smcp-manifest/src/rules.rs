@@ -6,10 +6,6 @@ use std::collections::BTreeMap;
 pub const DEFAULT_ENDPOINT: &str = "/mcp";
 /// Longest endpoint path, in characters (all are ASCII).
 pub const MAX_ENDPOINT_CHARS: usize = 200;
-/// Longest wait for an answer to one call if the manifest does not say, in milliseconds.
-pub const DEFAULT_CALL_TIMEOUT_MS: u32 = 60_000;
-/// The ceiling of that wait, in milliseconds.
-pub const MAX_CALL_TIMEOUT_MS: u32 = 300_000;
 /// Most compatibility flags.
 pub const MAX_COMPATIBILITY_FLAGS: usize = 64;
 /// Longest name of a var, in characters (all are ASCII).
@@ -121,12 +117,6 @@ pub(crate) fn var_value(value: &str) -> Rule {
 pub(crate) fn vars_total(vars: &BTreeMap<String, String>) -> Rule {
     let total: usize = vars.iter().map(|(name, value)| name.len() + value.len()).sum();
     demand(total <= MAX_VARS_BYTES, format!("must have at most {MAX_VARS_BYTES} bytes in all"))
-}
-
-/// The wait for one call.
-pub(crate) fn call_timeout_ms(millis: i64) -> Result<u32, String> {
-    let millis = u32::try_from(millis).ok().filter(|millis| (1..=MAX_CALL_TIMEOUT_MS).contains(millis));
-    millis.ok_or_else(|| format!("must be between 1 and {MAX_CALL_TIMEOUT_MS} milliseconds"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use proptest::{
     sample::Index,
 };
 use smcp_manifest::{Bundle, DefinitionsMode, LockedManifest, Manifest, Module, ModuleKind};
+use smcp_types::Limit;
 use std::collections::BTreeMap;
 
 fn lock() -> impl Strategy<Value = LockedManifest> {
@@ -17,7 +18,10 @@ fn lock() -> impl Strategy<Value = LockedManifest> {
         let mut lock = Manifest::parse(text).unwrap().lock("index.js");
         lock.vars = vars;
         lock.endpoint = endpoint;
-        lock.limits.call_timeout_ms = timeout;
+        lock.limits.set(Limit::CallTimeout, timeout);
+        if pinned {
+            lock.limits.set(Limit::Memory, 64);
+        }
         lock.definitions = if pinned { DefinitionsMode::Pinned } else { DefinitionsMode::Dynamic };
         lock
     })
@@ -46,7 +50,7 @@ fn change(lock: &mut LockedManifest, modules: &mut Vec<Module>, what: u8, at: In
     let which = at.index(modules.len());
     let is_main = modules[which].name == "index.js";
     match what {
-        0 => lock.limits.call_timeout_ms += 1,
+        0 => lock.limits.set(Limit::Memory, 65),
         1 => lock.endpoint.push('x'),
         2 => _ = lock.vars.insert("NEW_VAR_NAME".to_owned(), String::new()),
         3 => lock.compatibility_flags.push("flag".to_owned()),

@@ -19,11 +19,14 @@ pub use port::{Row, Sql, SqlError, Statement, Value};
 /// The control database: tenants, servers, versions, keys, sessions, the key ring.
 pub const CONTROL: MigrationSet = MigrationSet {
     name: "control",
-    migrations: &[Migration {
-        number: 1,
-        name: "first light",
-        sql: include_str!("migrations/control-0001.sql"),
-    }],
+    migrations: &[
+        Migration { number: 1, name: "first light", sql: include_str!("migrations/control-0001.sql") },
+        Migration {
+            number: 2,
+            name: "ceilings of tenants",
+            sql: include_str!("migrations/control-0002.sql"),
+        },
+    ],
 };
 
 /// The events database: what hosted code printed. Apart from control, so that a flood of lines never delays a deploy.

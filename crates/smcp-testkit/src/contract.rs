@@ -8,7 +8,7 @@ use smcp_core::{
         StoreError, TenantRecord, VersionRecord, VersionRef, VersionSummary,
     },
 };
-use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
+use smcp_types::{Digest, KeyId, Limit, LimitSet, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
 
 const ONE: TenantId = TenantId::from_bytes([1; 16]);
 const TWO: TenantId = TenantId::from_bytes([2; 16]);
@@ -30,7 +30,7 @@ pub async fn check_stores(stores: &Stores) {
 
 fn tenant(id: TenantId, slug: &str) -> TenantRecord {
     #[allow(clippy::unwrap_used, reason = "constants of this file")]
-    TenantRecord { id, slug: slug.parse().unwrap(), created_at: UnixMillis(5) }
+    TenantRecord { id, slug: slug.parse().unwrap(), created_at: UnixMillis(5), ceilings: LimitSet::default() }
 }
 
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
@@ -43,7 +43,13 @@ async fn tenants(stores: &Stores) {
     assert_eq!(stores.tenants.by_id(taken.id).await, Ok(None), "a refused create leaves nothing");
     assert_eq!(stores.tenants.by_slug(&one.slug).await, Ok(Some(one.clone())));
     assert_eq!(stores.tenants.list(None, 1).await, Ok(vec![one.clone()]));
-    assert_eq!(stores.tenants.list(Some(one.id), 10).await, Ok(vec![two]));
+    assert_eq!(stores.tenants.list(Some(one.id), 10).await, Ok(vec![two.clone()]));
+    let ceilings: LimitSet = [(Limit::Memory, 256), (Limit::Cpu, 1_000)].into_iter().collect();
+    stores.tenants.set_ceilings(two.id, &ceilings).await.unwrap();
+    assert_eq!(stores.tenants.by_id(two.id).await.unwrap().unwrap().ceilings, ceilings);
+    assert_eq!(stores.tenants.by_id(one.id).await, Ok(Some(one)), "nobody else's");
+    assert_eq!(stores.tenants.set_ceilings(taken.id, &ceilings).await, Err(StoreError::Stale));
+    stores.tenants.set_ceilings(two.id, &LimitSet::default()).await.unwrap();
 }
 
 fn version(tenant: TenantId, digest: u8, created_at: i64) -> VersionRecord {

@@ -18,7 +18,7 @@ use smcp_core::{
         TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore, VersionSummary,
     },
 };
-use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+use smcp_types::{Digest, KeyId, LimitSet, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
 
 /// Every store, empty at first.
 #[derive(Default)]
@@ -102,6 +102,12 @@ impl TenantStore for MemoryStores {
     async fn list(&self, after: Option<TenantId>, limit: u32) -> StoreResult<Vec<TenantRecord>> {
         let tables = self.lock();
         Ok(first(tables.tenants.values().filter(|t| Some(t.id) > after).cloned(), limit))
+    }
+
+    async fn set_ceilings(&self, id: TenantId, ceilings: &LimitSet) -> StoreResult<()> {
+        let mut tables = self.lock();
+        tables.tenants.get_mut(&id).ok_or(StoreError::Stale)?.ceilings = ceilings.clone();
+        Ok(())
     }
 }
 

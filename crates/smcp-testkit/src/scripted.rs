@@ -12,8 +12,8 @@ use http::{HeaderMap, StatusCode};
 use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     ports::{
-        HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, Trial, TrialRefused,
-        VersionRef,
+        HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, Target, Trial,
+        TrialRefused, VersionRef,
     },
 };
 use smcp_manifest::Bundle;
@@ -147,10 +147,10 @@ impl Isolates for ScriptedIsolates {
     async fn call(
         &self,
         permit: &Permit<UseServer>,
-        version: &VersionRef,
+        target: &Target,
         request: HostedRequest,
     ) -> Result<HostedResponse> {
-        if !permit.covers(version) {
+        if !permit.covers(&target.version) {
             return Err(Error::internal("a permit was used for another server"));
         }
         let fate = Fate { done: false, finished: self.finished.clone(), cancelled: self.cancelled.clone() };
@@ -162,11 +162,13 @@ impl Isolates for ScriptedIsolates {
     async fn trial(
         &self,
         _: &Permit<Deploy>,
-        _: &VersionRef,
+        _: &Target,
         _: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
         Ok(Box::new(ScriptedTrial))
     }
+
+    fn warm(&self, _: &Target) {}
 
     async fn retire(&self, _: &VersionRef) {}
 

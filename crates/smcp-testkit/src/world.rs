@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     ports::{
-        Entropy, HostedRequest, HostedResponse, HostedState, Isolates, Tasks, Trial, TrialRefused, VersionRef,
+        Entropy, HostedRequest, HostedResponse, HostedState, Isolates, Target, Tasks, Trial, TrialRefused,
+        VersionRef,
     },
 };
 use smcp_manifest::Bundle;
@@ -51,18 +52,20 @@ fn nothing() -> Error {
 
 #[async_trait]
 impl Isolates for NoIsolates {
-    async fn call(&self, _: &Permit<UseServer>, _: &VersionRef, _: HostedRequest) -> Result<HostedResponse> {
+    async fn call(&self, _: &Permit<UseServer>, _: &Target, _: HostedRequest) -> Result<HostedResponse> {
         Err(nothing())
     }
 
     async fn trial(
         &self,
         _: &Permit<Deploy>,
-        _: &VersionRef,
+        _: &Target,
         _: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
         Err(TrialRefused { error: nothing(), logs: Vec::new() })
     }
+
+    fn warm(&self, _: &Target) {}
 
     async fn retire(&self, _: &VersionRef) {}
 

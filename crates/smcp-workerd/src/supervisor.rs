@@ -12,7 +12,8 @@ use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     fleet::{Fleet, Generation, Settings},
     ports::{
-        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Trial, TrialRefused, VersionRef,
+        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Target, Trial, TrialRefused,
+        VersionRef,
     },
 };
 use smcp_manifest::Bundle;
@@ -113,9 +114,10 @@ impl Isolates for Supervisor {
     async fn call(
         &self,
         permit: &Permit<UseServer>,
-        version: &VersionRef,
+        target: &Target,
         request: HostedRequest,
     ) -> Result<HostedResponse> {
+        let version = &target.version;
         if !permit.covers(version) {
             return Err(Error::internal("a permit was used for another server"));
         }
@@ -125,9 +127,10 @@ impl Isolates for Supervisor {
     async fn trial(
         &self,
         permit: &Permit<Deploy>,
-        version: &VersionRef,
+        target: &Target,
         bundle: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
+        let version = &target.version;
         if !permit.covers(version) {
             let error = Error::internal("a permit was used for another server");
             return Err(TrialRefused { error, logs: Vec::new() });
@@ -136,6 +139,8 @@ impl Isolates for Supervisor {
             trial::start(&self.shared.host, &self.shared.cache, version, &bundle, self.trial_start).await?;
         Ok(Box::new(started))
     }
+
+    fn warm(&self, _: &Target) {}
 
     async fn retire(&self, version: &VersionRef) {
         self.shared.retire(version);

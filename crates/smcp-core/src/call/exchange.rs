@@ -76,7 +76,7 @@ impl Platform {
         let started = self.clock.monotonic();
         let limit = call.request.head_timeout;
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
-        let response = self.isolates.call(&call.permit, &call.talk.active.version, call.request).await?;
+        let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
         if let Some(session) = &call.talk.session
             && response.status == StatusCode::NOT_FOUND
         {
@@ -110,7 +110,7 @@ impl Platform {
 
     /// GET: passed through until either side closes it, or the platform stops. It has no answer to wait for and no time limit.
     pub(super) async fn open_stream(&self, call: Call) -> Result<McpResponse, McpFailure> {
-        let response = self.isolates.call(&call.permit, &call.talk.active.version, call.request).await?;
+        let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
         let form = answer::form(&response)?;
         let headers = answer::passed_back(&response.headers, form);
         let body = match form {
@@ -159,7 +159,7 @@ impl Platform {
         let revision = whole.agreed.ok_or_else(|| unsound("no protocolVersion that we know"))?;
         let initialize = std::str::from_utf8(initialize).map_err(Error::internal)?;
         let begun = Begun { inner, revision, initialize };
-        self.begin_session(caller, &talk.server, &talk.active.version, begun).await
+        self.begin_session(caller, &talk.server, &talk.active.target.version, begun).await
     }
 }
 

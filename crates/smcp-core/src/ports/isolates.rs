@@ -5,8 +5,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use smcp_manifest::Bundle;
-use smcp_types::{Digest, Error, RequestId, Result, ServerId, TenantId, UnixMillis};
+use smcp_manifest::{Bundle, SandboxClass};
+use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 
 use super::LogLine;
 use crate::authority::{Deploy, Permit, UseServer};
@@ -20,6 +20,17 @@ pub struct VersionRef {
     pub server: ServerId,
     /// The content of the version.
     pub digest: Digest,
+}
+
+/// What runs and within which bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The version.
+    pub version: VersionRef,
+    /// Its limits, under its tenant's ceilings. They hold from the next start of a process.
+    pub limits: Limits,
+    /// How tightly its sandbox closes.
+    pub class: SandboxClass,
 }
 
 /// A body as it arrives from hosted code: chunks, or the error that cut it off.
@@ -98,7 +109,7 @@ pub trait Isolates: Send + Sync + 'static {
     async fn call(
         &self,
         permit: &Permit<UseServer>,
-        version: &VersionRef,
+        target: &Target,
         request: HostedRequest,
     ) -> Result<HostedResponse>;
 
@@ -110,9 +121,12 @@ pub trait Isolates: Send + Sync + 'static {
     async fn trial(
         &self,
         permit: &Permit<Deploy>,
-        version: &VersionRef,
+        target: &Target,
         bundle: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused>;
+
+    /// Starts a process that will soon be needed, if a place is free; nobody waits for it.
+    fn warm(&self, target: &Target);
 
     /// Lets a version's process finish what it has and stops it: another version is active now, or the server is gone.
     async fn retire(&self, version: &VersionRef);

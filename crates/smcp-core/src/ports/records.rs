@@ -1,7 +1,9 @@
 //! What the stores keep: plain records, exactly the columns.
 
 use serde::{Deserialize, Serialize};
-use smcp_types::{Digest, KeyId, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+use smcp_types::{
+    Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+};
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct TenantRecord {
     pub slug: Slug,
     /// When it was created.
     pub created_at: UnixMillis,
+    /// The most its manifests may ask for, where that is not the platform's ceiling.
+    pub ceilings: LimitSet,
 }
 
 /// A server to be created.

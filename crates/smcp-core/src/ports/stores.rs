@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use smcp_types::{Digest, Error, KeyId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+use smcp_types::{
+    Digest, Error, KeyId, LimitSet, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+};
 
 use super::{
     KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord,
@@ -49,6 +51,8 @@ pub trait TenantStore: Send + Sync + 'static {
     async fn by_id(&self, id: TenantId) -> StoreResult<Option<TenantRecord>>;
     /// All tenants, oldest first, after the given one, at most `limit`.
     async fn list(&self, after: Option<TenantId>, limit: u32) -> StoreResult<Vec<TenantRecord>>;
+    /// Replaces the tenant's ceilings; `Stale` when there is no such tenant.
+    async fn set_ceilings(&self, id: TenantId, ceilings: &LimitSet) -> StoreResult<()>;
 }
 
 /// Servers.

@@ -34,6 +34,18 @@ fn the_form_is_canonical() {
 }
 
 #[test]
+fn what_was_not_asked_for_is_not_written() {
+    let json = serde_json::to_string(&read(&good()).unwrap()).unwrap();
+    assert!(!json.contains("sandbox") && json.contains(r#""limits":{"call_timeout_ms":1}"#), "{json}");
+    let mut lock = good();
+    lock["sandbox"] = json!("hardened");
+    lock["limits"] = json!({"memory_mb": 64, "call_timeout_ms": 1});
+    let json = serde_json::to_string(&read(&lock).unwrap()).unwrap();
+    assert!(json.contains(r#""limits":{"call_timeout_ms":1,"memory_mb":64}"#), "{json}");
+    assert!(json.contains(r#""requires":[],"sandbox":"hardened","vars""#), "{json}");
+}
+
+#[test]
 fn a_later_release_is_refused_by_what_it_needs() {
     let mut lock = good();
     lock["kv"] = json!([{"binding": "NOTES"}]);
@@ -74,6 +86,7 @@ fn hostile_values_are_refused() {
         ),
         ("limits", json!({"call_timeout_ms": 0})),
         ("limits", json!({"call_timeout_ms": 300_001})),
+        ("limits", json!({"call_timeout_ms": 1, "memory_mb": 1})),
     ] {
         let mut lock = good();
         lock[path] = value.clone();
@@ -88,8 +101,8 @@ fn hostile_values_are_refused() {
         ("name", json!("No")),
         ("name", json!("admin")),
         ("definitions", json!("Pinned")),
-        ("limits", json!({"call_timeout_ms": 1, "memory_mb": 1})),
-        ("limits", json!({})),
+        ("limits", json!({"call_timeout_ms": 1, "memory": 1})),
+        ("sandbox", json!("none")),
         ("limits", json!({"call_timeout_ms": -1})),
         ("vars", json!({"A": 1})),
         ("extra", json!(null)),

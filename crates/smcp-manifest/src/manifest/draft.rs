@@ -1,10 +1,10 @@
 //! A manifest in the making: key by key, with every mistake noted.
 
-use smcp_types::Slug;
+use smcp_types::{Limit, LimitSet, Slug};
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
-use super::{DefinitionsMode, Limits, Manifest};
+use super::{DefinitionsMode, Manifest, SandboxClass};
 use crate::{
     module,
     reader::{Item, Reader},
@@ -18,7 +18,7 @@ const READY: [&str; 2] = [".js", ".mjs"];
 /// Endings that have to be bundled first.
 const TYPED: [&str; 3] = [".ts", ".tsx", ".mts"];
 
-const ROOT_KEYS: [&str; 10] = [
+const ROOT_KEYS: [&str; 11] = [
     "manifest",
     "name",
     "main",
@@ -29,8 +29,8 @@ const ROOT_KEYS: [&str; 10] = [
     "definitions",
     "vars",
     "limits",
+    "sandbox",
 ];
-const LIMIT_KEYS: [&str; 1] = ["call_timeout_ms"];
 
 /// What has been read so far. A key that was there and wrong is `Some(None)`: it is not reported missing as well.
 #[derive(Default)]
@@ -44,7 +44,8 @@ pub(super) struct Draft<'a> {
     compatibility_flags: Vec<String>,
     definitions: DefinitionsMode,
     vars: BTreeMap<String, String>,
-    limits: Limits,
+    limits: LimitSet,
+    sandbox: SandboxClass,
 }
 
 impl<'a> Draft<'a> {
@@ -73,8 +74,9 @@ impl<'a> Draft<'a> {
                 self.vars = reader.table(item).map_or_else(BTreeMap::new, |table| vars(reader, item, table))
             }
             "limits" => {
-                self.limits = reader.table(item).map_or_else(Limits::default, |table| limits(reader, table))
+                self.limits = reader.table(item).map_or_else(LimitSet::default, |table| limits(reader, table))
             }
+            "sandbox" => self.sandbox = sandbox(reader, item).unwrap_or_default(),
             "egress" => {
                 let table = reader.table(item);
                 let items = table.map(|table| Reader::items("egress", table)).unwrap_or_default();
@@ -114,6 +116,7 @@ impl<'a> Draft<'a> {
             definitions: self.definitions,
             vars: self.vars,
             limits: self.limits,
+            sandbox: self.sandbox,
         })
     }
 
@@ -222,17 +225,28 @@ fn var<'a>(reader: &mut Reader<'_>, item: Item<'a>) -> Option<&'a str> {
     None
 }
 
-fn limits(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Limits {
-    let mut limits = Limits::default();
+fn limits(reader: &mut Reader<'_>, table: &DeTable<'_>) -> LimitSet {
+    let mut limits = LimitSet::default();
     for item in Reader::items("limits", table) {
-        match item.key {
-            "call_timeout_ms" => {
-                let millis =
-                    reader.integer(item).and_then(|millis| reader.keep(item, rules::call_timeout_ms(millis)));
-                limits.call_timeout_ms = millis.unwrap_or(limits.call_timeout_ms);
-            }
-            _ => reader.other(item, &LIMIT_KEYS),
+        let Some(limit) = Limit::of_key(item.key) else {
+            reader.other(item, &Limit::ALL.map(Limit::key));
+            continue;
+        };
+        let value = reader.integer(item).and_then(|value| reader.keep(item, limit.check(value)));
+        if let Some(value) = value {
+            limits.set(limit, value);
         }
     }
     limits
+}
+
+fn sandbox(reader: &mut Reader<'_>, item: Item<'_>) -> Option<SandboxClass> {
+    match reader.string(item)? {
+        "standard" => Some(SandboxClass::Standard),
+        "hardened" => Some(SandboxClass::Hardened),
+        _ => {
+            reader.wrong(item, "must be \"standard\" or \"hardened\"");
+            None
+        }
+    }
 }

@@ -19,7 +19,7 @@ fn defaults_are_filled_in() {
     assert!(manifest.bundle, "TypeScript is bundled");
     assert_eq!(manifest.endpoint, "/mcp");
     assert_eq!(manifest.definitions, DefinitionsMode::Pinned);
-    assert_eq!(manifest.limits.call_timeout_ms, 60_000);
+    assert!(manifest.limits.is_empty() && manifest.sandbox == SandboxClass::Standard);
     assert!(manifest.vars.is_empty() && manifest.compatibility_flags.is_empty());
     let ready = Manifest::parse(&MINIMAL.replace("src/index.ts", "./src/index.mjs")).unwrap();
     assert!(!ready.bundle && ready.main == "src/index.mjs");
@@ -37,12 +37,14 @@ endpoint = "/"
 compatibility_date = "2026-11-01"
 compatibility_flags = ["nodejs_compat", "a_flag"]
 definitions = "dynamic"
+sandbox = "hardened"
 kv = []
 [vars]
 CURRENCY = "EUR"
 "$a" = ""
 [limits]
 call_timeout_ms = 300_000
+memory_mb = 256
 [egress]
 allow = []
 [triggers]
@@ -59,7 +61,9 @@ allow = []
         manifest.vars.into_iter().collect::<Vec<_>>(),
         [("$a".to_owned(), String::new()), ("CURRENCY".to_owned(), "EUR".to_owned())]
     );
-    assert_eq!(manifest.limits.call_timeout_ms, 300_000);
+    assert_eq!(manifest.limits.get(Limit::CallTimeout), Some(300_000));
+    assert_eq!(manifest.limits.get(Limit::Memory), Some(256));
+    assert_eq!(manifest.sandbox, SandboxClass::Hardened);
 }
 
 #[test]
@@ -81,7 +85,7 @@ LIST = []
 
 [limits]
 call_timeout_ms = 0
-memory_mb = 256
+memory_mb = 16
 
 [[kv]]
 binding = "NOTES"
@@ -108,8 +112,7 @@ alow = ["api.example.com"]
          and `$`",
             "line 14: `vars.LIST` must be a string in quotes, not a list",
             "line 17: `limits.call_timeout_ms` must be between 1 and 300000 milliseconds",
-            "line 18: `limits.memory_mb` is not offered yet: a memory limit per server comes with a later release; remove \
-         the key to deploy",
+            "line 18: `limits.memory_mb` must be between 32 and 16384 MiB",
             "line 20: `[[kv]]` is not offered yet: KV bindings come with a later release; remove the section to deploy",
             "line 24: unknown key `egress.alow`; did you mean `egress.allow`?",
             "`compatibility_date` is missing: fix the runtime's behaviour at a date, for example `compatibility_date = \
@@ -151,11 +154,12 @@ fn single_mistakes() {
             "line 5: `limits.call_timeout_ms` must be a whole number, not a number with a fraction",
         ),
         ("limits.call_timeout_ms = 99999999999999999999", "line 5: `limits.call_timeout_ms` is too large"),
-        ("limits.timeout = 1", "line 5: unknown key `limits.timeout`; known here: call_timeout_ms"),
         (
-            "limits.cpu_ms = 50",
-            "line 5: `limits.cpu_ms` is not offered yet: a CPU limit per server comes with a later release; remove the key to deploy",
+            "limits.timeout = 1",
+            "line 5: unknown key `limits.timeout`; known here: call_timeout_ms, concurrent_calls, cpu_ms, cpu_percent, log_bytes, memory_mb, open_streams, response_bytes, start_ms",
         ),
+        ("limits.cpu_ms = 49", "line 5: `limits.cpu_ms` must be between 50 and 300000 milliseconds"),
+        ("sandbox = \"hard\"", "line 5: `sandbox` must be \"standard\" or \"hardened\""),
         (
             "egress.allow = [\"a.example\"]",
             "line 5: `egress.allow` is not offered yet: outbound requests come with a later release; remove the key to deploy",
@@ -180,7 +184,7 @@ fn single_mistakes() {
         ),
         (
             "\"a b\" = 1",
-            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits",
+            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox",
         ),
     ] {
         assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, future::join_all};
 use http::{HeaderValue, Method};
 use smcp_types::Error;
 
-use crate::support::{PATIENCE, Stage, read, request, settings};
+use crate::support::{PATIENCE, Stage, read, request, settings, target};
 
 /// Answers with what it sees, and with a number that a new process would not know.
 const MIRROR: &str = r#"
@@ -121,7 +121,8 @@ async fn a_permit_for_another_server_is_refused() {
     let stage = Stage::new(settings()).await;
     let (one, two) = (stage.add(1, MIRROR), stage.add(2, MIRROR));
     let refused =
-        smcp_core::ports::Isolates::call(&*stage.supervisor, &stage.permit(&one), &two, request("/")).await;
+        smcp_core::ports::Isolates::call(&*stage.supervisor, &stage.permit(&one), &target(two), request("/"))
+            .await;
     assert!(matches!(refused, Err(Error::Internal(_))));
 }
 

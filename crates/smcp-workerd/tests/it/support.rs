@@ -18,15 +18,15 @@ use smcp_core::{
     keyring::MasterKey,
     logbook::Logbook,
     ports::{
-        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Trial,
-        TrialRefused, VersionRef,
+        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Target,
+        Trial, TrialRefused, VersionRef,
     },
     settings::{ExternalUrl, Settings},
 };
-use smcp_manifest::{Bundle, Manifest, Module, ModuleKind};
+use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::Action;
 use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
-use smcp_types::{Digest, Error, RequestId, Result, ServerId, TenantId, UnixMillis};
+use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{Bundles, Options, Parts, PlainLauncher, Supervisor, Workerd, in_runtime, locate};
 use tokio::sync::Notify;
 
@@ -187,7 +187,7 @@ impl Stage {
     }
 
     pub(crate) async fn send(&self, version: &VersionRef, request: HostedRequest) -> Result<HostedResponse> {
-        self.supervisor.call(&self.permit(version), version, request).await
+        self.supervisor.call(&self.permit(version), &target(*version), request).await
     }
 
     /// A GET whose answer is read to its end.
@@ -212,7 +212,7 @@ impl Stage {
         };
         let permit =
             self.authority.authorize::<Deploy>(&self.caller, On::Server(&self.record(&version))).unwrap();
-        self.supervisor.trial(&permit, &version, Arc::new(bundle(code))).await
+        self.supervisor.trial(&permit, &target(version), Arc::new(bundle(code))).await
     }
 
     pub(crate) fn state(&self, version: &VersionRef) -> HostedState {
@@ -226,6 +226,11 @@ impl Stage {
             .filter(|e| !["egress", "health"].contains(&e.as_ref().unwrap().file_name().to_str().unwrap()))
             .count()
     }
+}
+
+/// A version under the limits of who asked for none.
+pub(crate) fn target(version: VersionRef) -> Target {
+    Target { version, limits: Limits::default(), class: SandboxClass::Standard }
 }
 
 pub(crate) async fn read(answer: HostedResponse) -> Result<String> {

@@ -4,23 +4,28 @@ use std::{
     ffi::OsString,
     fs::File,
     io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     path::PathBuf,
-    process::Stdio,
+    process::{Command, Stdio},
     sync::mpsc,
     thread,
 };
 
 use async_trait::async_trait;
 use command_fds::{CommandFdExt as _, FdMapping};
-use nix::{sys::signal::Signal, unistd::getppid};
-use tokio::{
-    process::{Child, Command},
-    runtime::Handle,
-    sync::oneshot,
+use nix::{
+    sys::signal::Signal,
+    unistd::{Pid, getppid},
 };
+use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::config::{HEALTH_SOCKET, MAIN_SOCKET};
+use crate::{
+    Child,
+    config::{HEALTH_SOCKET, MAIN_SOCKET},
+};
 
 /// Where a process finds what it is given.
 const LISTEN_FD: i32 = 3;
@@ -127,7 +132,6 @@ fn start(spec: LaunchSpec) -> io::Result<Child> {
         .stdin(Stdio::from(spec.config))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         // Ctrl-C in the platform's terminal is for the platform, which then stops its processes in order.
         .process_group(0);
     die_with_parent(&mut command);
@@ -135,7 +139,12 @@ fn start(spec: LaunchSpec) -> io::Result<Child> {
         .map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
     debug_assert!(mappings.iter().all(|mapping| mapping.parent_fd.as_raw_fd() > 2));
     command.fd_mappings(mappings.into()).map_err(io::Error::other)?;
-    command.spawn()
+    let mut started = command.spawn()?;
+    let pid = i32::try_from(started.id()).map(Pid::from_raw).map_err(io::Error::other)?;
+    let (Some(stdout), Some(stderr)) = (started.stdout.take(), started.stderr.take()) else {
+        return Err(io::Error::other("a child without pipes"));
+    };
+    Child::adopt(pid, stdout.into(), stderr.into())
 }
 
 /// Has the kernel kill the child when the thread that started it ends, even by `kill -9`.

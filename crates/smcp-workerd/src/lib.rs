@@ -1,6 +1,7 @@
 //! Runs hosted code: workerd processes, their sockets and logs.
 
 mod cache;
+mod child;
 mod config;
 mod drain;
 mod egress;
@@ -15,6 +16,7 @@ mod supervisor;
 mod trial;
 
 pub use cache::Bundles;
+pub use child::{Child, Ended, Meter};
 pub use launcher::{LaunchSpec, Launcher, PlainLauncher};
 pub use locate::{Workerd, in_runtime, locate};
 pub use supervisor::{Options, Parts, Supervisor};

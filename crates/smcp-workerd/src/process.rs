@@ -8,20 +8,16 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use smcp_core::ports::{Clock, LogLevel, LogLine};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::unix::pipe,
-    process::{Child, ChildStderr, ChildStdout},
     sync::{mpsc, watch},
 };
 
 use crate::{
-    Launcher,
+    Child, Launcher,
     config::{HEALTH_SOCKET, MAIN_SOCKET},
     drain::drain,
     exit::{LastWords, reason},
@@ -134,17 +130,13 @@ struct Watcher {
 impl Watcher {
     async fn watch(mut self, mut inbox: Inbox, exited: watch::Sender<Option<String>>) {
         let last = Arc::new(Mutex::new(LastWords::default()));
-        let output = self.child.stdout.take().map(|out| self.drain_output(out, Arc::clone(&last)));
-        let errors = self.child.stderr.take().map(|err| self.drain_errors(err, Arc::clone(&last)));
-        let mut drains = std::pin::pin!(async {
-            futures_util::future::join(run_opt(output), run_opt(errors)).await;
-        });
+        let mut drains = std::pin::pin!(self.drains(&last));
         let mut drained = false;
         let mut asked = false;
         let mut orphaned = false;
-        let status = loop {
+        let ended = loop {
             tokio::select! {
-                status = self.child.wait() => break status,
+                ended = self.child.wait() => break ended,
                 () = &mut drains, if !drained => drained = true,
                 order = inbox.recv(), if !orphaned => {
                     asked = true;
@@ -159,8 +151,8 @@ impl Watcher {
                 () = self.clock.sleep(LAST_WORDS) => {}
             }
         }
-        let reason = match status {
-            Ok(status) => reason(status, asked, &last.lock().unwrap_or_else(PoisonError::into_inner)),
+        let reason = match ended {
+            Ok(ended) => reason(ended.status, asked, &last.lock().unwrap_or_else(PoisonError::into_inner)),
             Err(error) => format!("cannot be watched: {error}"),
         };
         // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
@@ -168,23 +160,29 @@ impl Watcher {
         exited.send_replace(Some(reason));
     }
 
-    fn obey(&mut self, order: Order) {
-        match (order, self.child.id()) {
-            (Order::Finish, Some(id)) => {
-                // The child has not been reaped, so the number is still its own.
-                let id = Pid::from_raw(i32::try_from(id).unwrap_or(i32::MAX));
-                let _ = kill(id, Signal::SIGTERM);
+    fn obey(&self, order: Order) {
+        self.child.signal(match order {
+            Order::Finish => Signal::SIGTERM,
+            Order::Kill => Signal::SIGKILL,
+        });
+    }
+
+    /// Reads both pipes to their ends.
+    fn drains(&mut self, last: &Arc<Mutex<LastWords>>) -> impl Future<Output = ()> + use<> {
+        let drains = self.child.take_output().map(|(output, errors)| {
+            let output = self.drain_output(output, Arc::clone(last));
+            futures_util::future::join(output, self.drain_errors(errors, Arc::clone(last)))
+        });
+        async {
+            if let Some(drains) = drains {
+                drains.await;
             }
-            (Order::Kill, Some(_)) => {
-                let _ = self.child.start_kill();
-            }
-            (Order::Finish | Order::Kill, None) => {}
         }
     }
 
     fn drain_output(
         &self,
-        stream: ChildStdout,
+        stream: pipe::Receiver,
         last: Arc<Mutex<LastWords>>,
     ) -> impl Future<Output = ()> + use<> {
         let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
@@ -200,7 +198,7 @@ impl Watcher {
 
     fn drain_errors(
         &self,
-        stream: ChildStderr,
+        stream: pipe::Receiver,
         last: Arc<Mutex<LastWords>>,
     ) -> impl Future<Output = ()> + use<> {
         let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
@@ -214,11 +212,5 @@ impl Watcher {
             drop(last);
             sink(line);
         })
-    }
-}
-
-async fn run_opt(work: Option<impl Future<Output = ()>>) {
-    if let Some(work) = work {
-        work.await;
     }
 }

@@ -35,6 +35,7 @@ fn body(operation: &Operation) -> Value {
         OperationId::DeployVersion => bundle("srv", &[]),
         OperationId::CreateKey => json!({ "name": "k", "role": "admin" }),
         OperationId::CreateTenant => json!({ "slug": "new" }),
+        OperationId::SetCeilings => json!({ "ceilings": { "memory_mb": 256 } }),
         _ => json!({}),
     }
 }
@@ -99,6 +100,7 @@ async fn roles_on_operations() {
     ListTenants      200 200 200
     CreateTenant     403 403 403
     GetTenant        200 200 200
+    SetCeilings      403 403 403
     ListKeys         200 403 200
     CreateKey        201 403 403
     RotateKey        404 403 403

@@ -6,6 +6,7 @@ mod api;
 mod bad_input;
 mod hosted;
 mod keys;
+mod limits;
 mod logs;
 mod sessions;
 mod streams;

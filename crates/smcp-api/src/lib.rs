@@ -12,7 +12,7 @@ pub use openapi::document;
 pub use operations::{Method, OPERATIONS, Operation, OperationId};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use types::{
-    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey,
-    NewTenant, RotateKey, Server, ServerList, ServerState, Tenant, TenantList, UploadedModule, Version,
-    VersionList, VersionSummary, WhoAmI,
+    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
+    ModuleKind, NewKey, NewTenant, RotateKey, Server, ServerList, ServerState, Tenant, TenantList,
+    UploadedModule, Version, VersionList, VersionSummary, WhoAmI,
 };

@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage, ModuleKind, NewKey,
-    NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server, ServerList, ServerState,
-    Tenant, TenantList, UploadedModule, Version, VersionList, VersionSummary, WhoAmI,
+    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
+    ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server,
+    ServerList, ServerState, Tenant, TenantList, UploadedModule, Version, VersionList, VersionSummary,
+    WhoAmI,
 };
 
 macro_rules! schemas {
@@ -21,6 +22,7 @@ macro_rules! schemas {
 #[must_use]
 pub fn document() -> Value {
     let schemas = schemas!(
+        Ceilings,
         Deploy,
         DeployedVersion,
         Health,

@@ -102,6 +102,8 @@ operations! {
         Some("NewTenant") => 201 Some("Tenant"), &[], true;
     GetTenant: Get "/api/v1/tenants/{tenant}", "One tenant",
         None => 200 Some("Tenant"), &[], true;
+    SetCeilings: Post "/api/v1/tenants/{tenant}/ceilings", "Set what a tenant's manifests may ask for at most",
+        Some("Ceilings") => 200 Some("Tenant"), &[], true;
     ListKeys: Get "/api/v1/tenants/{tenant}/keys", "The API keys of a tenant",
         None => 200 Some("KeyList"), &[], true;
     CreateKey: Post "/api/v1/tenants/{tenant}/keys", "Create an API key; it is shown this once",

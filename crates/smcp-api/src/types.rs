@@ -1,5 +1,7 @@
 //! The wire types. Times are Unix milliseconds, ids are opaque strings.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
@@ -13,6 +15,16 @@ pub struct Tenant {
     pub slug: String,
     /// When it was created.
     pub created_at: i64,
+    /// The most its manifests may ask for, by the key of the limit: `memory_mb`, `cpu_ms` and so on.
+    pub ceilings: BTreeMap<String, u32>,
+}
+
+/// Ceilings to change; the others stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ceilings {
+    /// The key of a limit and its new ceiling; `null` for the platform's own.
+    pub ceilings: BTreeMap<String, Option<u32>>,
 }
 
 /// A page of tenants.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use smcp_api::{
-    Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey, NewTenant, OperationId,
-    RotateKey, Server, ServerList, Tenant, TenantList, Version, VersionList, WhoAmI,
+    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey, NewTenant,
+    OperationId, RotateKey, Server, ServerList, Tenant, TenantList, Version, VersionList, WhoAmI,
 };
 use smcp_types::Secret;
 
@@ -94,6 +94,14 @@ impl Client {
     /// `ClientError`.
     pub fn get_tenant(&self, tenant: &str) -> Result<Tenant, ClientError> {
         self.ask(target(OperationId::GetTenant, &[tenant]))
+    }
+
+    /// Sets what a tenant's manifests may ask for at most.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn set_ceilings(&self, tenant: &str, ceilings: &Ceilings) -> Result<Tenant, ClientError> {
+        self.give(target(OperationId::SetCeilings, &[tenant]), ceilings)
     }
 
     /// The API keys of a tenant.

@@ -168,10 +168,13 @@ impl Platform {
     /// `NotFound`; `Conflict` when somebody else activated another one meanwhile; as `authorize`; store errors.
     pub async fn activate(&self, ctx: &Ctx, server: &ServerRecord, digest: Digest) -> Result<ServerStatus> {
         self.authority.authorize::<Deploy>(&ctx.caller, On::Server(server))?;
-        self.stores.versions.get(&version_ref(server, digest)).await?.ok_or(Error::NotFound("version"))?;
+        let version = version_ref(server, digest);
+        let record = self.stores.versions.get(&version).await?.ok_or(Error::NotFound("version"))?;
         if server.active == Some(digest) {
             return Ok(self.status(server.clone()));
         }
+        // The next call should find it awake.
+        self.isolates.warm(&self.parse_version(version, &record).await?.target);
         self.stores.servers.activate(server.tenant, server.id, digest, server.revision).await?;
         self.forget_server(server);
         if let Some(old) = server.active {
@@ -232,15 +235,19 @@ impl Platform {
         let record = self.stores.versions.get(&version).await?;
         let record =
             record.ok_or_else(|| Error::internal(format!("the active version {digest} is missing")))?;
+        let parsed = Arc::new(self.parse_version(version, &record).await?);
+        self.active.fill(epoch, server.id, Arc::clone(&parsed));
+        Ok(parsed)
+    }
+
+    async fn parse_version(&self, version: VersionRef, record: &VersionRecord) -> Result<ActiveVersion> {
         let manifest: LockedManifest = serde_json::from_str(&record.manifest).map_err(Error::internal)?;
-        let tenant = self.stores.tenants.by_id(server.tenant).await?.ok_or(Error::NotFound("tenant"))?;
-        let parsed = Arc::new(ActiveVersion {
+        let tenant = self.stores.tenants.by_id(version.tenant).await?.ok_or(Error::NotFound("tenant"))?;
+        Ok(ActiveVersion {
             target: target(version, &manifest, &tenant),
             manifest,
             definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
-        });
-        self.active.fill(epoch, server.id, Arc::clone(&parsed));
-        Ok(parsed)
+        })
     }
 
     fn forget_server(&self, server: &ServerRecord) {

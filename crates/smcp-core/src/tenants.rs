@@ -1,10 +1,10 @@
 //! Tenants: create, find, list.
 
-use smcp_types::{Error, LimitSet, Result, Slug, TenantId};
+use smcp_types::{Error, Limit, LimitSet, Result, Slug, TenantId};
 
 use crate::{
     Platform,
-    authority::{ManageTenants, On, ViewTenant},
+    authority::{ManageTenants, On, Permit, ViewTenant},
     context::Ctx,
     ports::TenantRecord,
 };
@@ -41,18 +41,37 @@ impl Platform {
         Ok(tenant)
     }
 
-    /// Sets what the manifests of a tenant may ask for at most. Versions that ask for more run with the new ceiling from
-    /// their next start on.
+    /// The right to set a tenant's ceilings: asked before a body is read.
     ///
     /// # Errors
     /// `NotFound`; as `authorize`; store errors.
-    pub async fn set_ceilings(&self, ctx: &Ctx, slug: &str, ceilings: LimitSet) -> Result<TenantRecord> {
+    pub async fn ceilings_permit(&self, ctx: &Ctx, slug: &str) -> Result<Permit<ManageTenants>> {
         let tenant = self.tenant(ctx, slug).await?;
-        self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(&tenant))?;
-        self.stores.tenants.set_ceilings(tenant.id, &ceilings).await?;
-        self.known_tenants.forget(&slug.to_owned());
+        self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(&tenant))
+    }
+
+    /// Changes what the manifests of a tenant may ask for at most; without a value a limit gets the platform's ceiling
+    /// again. Versions that ask for more run under the new ceiling from their next start on.
+    ///
+    /// # Errors
+    /// `NotFound`; store errors.
+    pub async fn set_ceilings(
+        &self,
+        permit: &Permit<ManageTenants>,
+        changes: Vec<(Limit, Option<u32>)>,
+    ) -> Result<TenantRecord> {
+        let missing = || Error::NotFound("tenant");
+        let mut tenant = self.stores.tenants.by_id(permit.tenant()).await?.ok_or_else(missing)?;
+        for (limit, value) in changes {
+            match value {
+                Some(value) => tenant.ceilings.set(limit, value),
+                None => tenant.ceilings.unset(limit),
+            }
+        }
+        self.stores.tenants.set_ceilings(tenant.id, &tenant.ceilings).await?;
+        self.known_tenants.forget(&tenant.slug.to_string());
         self.active.forget_all();
-        Ok(TenantRecord { ceilings, ..tenant })
+        Ok(tenant)
     }
 
     /// The tenants the caller may see, oldest first, after the given one.

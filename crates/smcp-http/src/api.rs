@@ -40,6 +40,7 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::ListTenants => on(filter, tenants::list),
         OperationId::CreateTenant => on(filter, tenants::create),
         OperationId::GetTenant => on(filter, tenants::get),
+        OperationId::SetCeilings => on(filter, tenants::set_ceilings),
         OperationId::ListKeys => on(filter, keys::list),
         OperationId::CreateKey => on(filter, keys::create),
         OperationId::RotateKey => on(filter, keys::rotate),

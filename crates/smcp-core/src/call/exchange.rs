@@ -8,7 +8,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderValue, StatusCode};
 use smcp_mcp::{Batches, Body, Collector, Era, MessageId, MessageKind, Outcome, Revision, sse};
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Limit, Refusal, Result};
 
 use super::{
     Conversation, McpBody, McpFailure, McpResponse,
@@ -24,8 +24,6 @@ use crate::{
     timeout::within,
 };
 
-/// Largest JSON answer of a hosted server.
-const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// Chunks of a stream that wait for a slow client; then the hosted server waits too.
 const CHUNKS_WAITING: usize = 16;
 
@@ -75,6 +73,7 @@ impl Platform {
     async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
         let started = self.clock.monotonic();
         let limit = call.request.head_timeout;
+        let most = Most::of(&call.talk);
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
         let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
         if let Some(session) = &call.talk.session
@@ -90,7 +89,7 @@ impl Platform {
         let status = response.status;
         if let (Some(caller), Some(initialize), true) = (&call.begins, initialize, status == StatusCode::OK) {
             let inner = response.headers.get("mcp-session-id").cloned();
-            let whole = self.read_first_answer(response, form, left).await?;
+            let whole = self.read_first_answer(response, form, (left, most)).await?;
             if let Some(inner) = inner {
                 let sealed = self.bind_session(caller, &call.talk, &inner, &initialize, &whole).await?;
                 headers.insert("mcp-session-id", HeaderValue::from_str(&sealed).map_err(Error::internal)?);
@@ -99,10 +98,10 @@ impl Platform {
         }
         let body = match form {
             Form::Empty => McpBody::Whole(Bytes::new()),
-            Form::Json => McpBody::Whole(self.read_json(response.body, left).await?),
+            Form::Json => McpBody::Whole(self.read_json(response.body, (left, most)).await?),
             Form::Events => {
                 let clock = Arc::clone(&self.clock);
-                McpBody::Stream(relay::answering(response.body, call.waiting, clock, left))
+                McpBody::Stream(relay::answering(response.body, call.waiting, clock, (left, most)))
             }
         };
         Ok(McpResponse { status, headers, body })
@@ -115,26 +114,35 @@ impl Platform {
         let headers = answer::passed_back(&response.headers, form);
         let body = match form {
             Form::Events => McpBody::Stream(Box::pin(response.body.take_until(self.stopping.begun()))),
-            Form::Json => McpBody::Whole(self.read_json(response.body, STREAM_REFUSAL).await?),
+            Form::Json => {
+                McpBody::Whole(self.read_json(response.body, (STREAM_REFUSAL, Most::of(&call.talk))).await?)
+            }
             Form::Empty => McpBody::Whole(Bytes::new()),
         };
         Ok(McpResponse { status: response.status, headers, body })
     }
 
-    async fn read_json(&self, body: HostedBody, left: Duration) -> Result<Bytes> {
-        within(&*self.clock, left, read_whole(body)).await.unwrap_or_else(|| Err(relay::timed_out(left)))
+    async fn read_json(&self, body: HostedBody, (left, most): (Duration, Most)) -> Result<Bytes> {
+        within(&*self.clock, left, read_whole(body, most))
+            .await
+            .unwrap_or_else(|| Err(relay::timed_out(left)))
     }
 
     /// The answer to `initialize`, whole: which revision was agreed on has to be known before the client is told.
-    async fn read_first_answer(&self, response: HostedResponse, form: Form, left: Duration) -> Result<Whole> {
+    async fn read_first_answer(
+        &self,
+        response: HostedResponse,
+        form: Form,
+        (left, most): (Duration, Most),
+    ) -> Result<Whole> {
         let reading = async {
             match form {
                 Form::Json => {
-                    let raw = read_whole(response.body).await?;
+                    let raw = read_whole(response.body, most).await?;
                     let agreed = agreed_revision(&raw);
                     Ok(Whole { raw, agreed })
                 }
-                Form::Events => read_until_answer(response.body).await,
+                Form::Events => read_until_answer(response.body, most).await,
                 Form::Empty => Ok(Whole { raw: Bytes::new(), agreed: None }),
             }
         };
@@ -172,22 +180,22 @@ struct Whole {
     agreed: Option<Revision>,
 }
 
-async fn read_whole(mut body: HostedBody) -> Result<Bytes> {
+async fn read_whole(mut body: HostedBody, most: Most) -> Result<Bytes> {
     let mut read = Vec::new();
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
-        fits(read.len() + chunk.len())?;
+        most.fits(read.len() + chunk.len())?;
         read.extend_from_slice(&chunk);
     }
     Ok(read.into())
 }
 
 /// Reads a stream up to the response in it; what a server sends after that on the same stream nobody waits for.
-async fn read_until_answer(mut body: HostedBody) -> Result<Whole> {
-    let (mut raw, mut decoder, mut events) = (Vec::new(), sse::Decoder::new(MAX_ANSWER_BYTES), Vec::new());
+async fn read_until_answer(mut body: HostedBody, most: Most) -> Result<Whole> {
+    let (mut raw, mut decoder, mut events) = (Vec::new(), sse::Decoder::new(most.0), Vec::new());
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
-        fits(raw.len() + chunk.len())?;
+        most.fits(raw.len() + chunk.len())?;
         raw.extend_from_slice(&chunk);
         decoder.push(&chunk, &mut events).map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
         for data in events.drain(..).filter_map(|event| event.data) {
@@ -200,11 +208,26 @@ async fn read_until_answer(mut body: HostedBody) -> Result<Whole> {
     Ok(Whole { raw: raw.into(), agreed: None })
 }
 
-fn fits(bytes: usize) -> Result<()> {
-    if bytes <= MAX_ANSWER_BYTES {
-        return Ok(());
+/// The most bytes one answer may have: `limits.response_bytes`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most(pub(super) usize);
+
+impl Most {
+    fn of(talk: &Conversation) -> Self {
+        Self(talk.active.target.limits.response_bytes as usize)
     }
-    Err(Error::Hosted(Refusal::new("its answer is larger than 8 MiB")))
+
+    /// Whether an answer may have this many bytes.
+    pub(super) fn fits(self, bytes: usize) -> Result<()> {
+        if bytes <= self.0 {
+            return Ok(());
+        }
+        let limit = Limit::ResponseSize;
+        let message = format!("its answer has more than the {} bytes that `{limit}` allows", self.0);
+        Err(Error::Hosted(
+            Refusal::new(message).hint(format!("answer less, or raise `{limit}` in smcp.toml")),
+        ))
+    }
 }
 
 fn agreed_revision(message: &[u8]) -> Option<Revision> {

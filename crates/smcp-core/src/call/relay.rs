@@ -7,13 +7,11 @@ use futures_util::{StreamExt as _, stream};
 use smcp_mcp::{Batches, Body, MessageId, MessageKind, errors, sse};
 use smcp_types::{Error, Refusal, Result};
 
+use super::exchange::Most;
 use crate::{
     ports::{Clock, HostedBody},
     timeout::within,
 };
-
-/// Largest event that is looked into; a larger one passes, but what it answers is not noted.
-const MAX_EVENT_BYTES: usize = 8 << 20;
 
 /// Where a relayed stream is.
 struct Relay {
@@ -29,19 +27,32 @@ struct Relay {
     deadline: Duration,
     limit: Duration,
     over: bool,
+    read: usize,
+    most: Most,
 }
 
-/// The stream that answers a POST. When it breaks off, or is not over within `limit`, each request still waiting is
-/// answered with an error that says so, and the stream ends.
+/// The stream that answers a POST. When it breaks off, or is not over within `limit`, or has
+/// more than `most` bytes, each request still waiting is answered with an error that says so, and the stream ends.
 pub(super) fn answering(
     upstream: HostedBody,
     waiting: Vec<MessageId>,
     clock: Arc<dyn Clock>,
-    limit: Duration,
+    (limit, most): (Duration, Most),
 ) -> HostedBody {
     let deadline = clock.monotonic().saturating_add(limit);
-    let decoder = Some(sse::Decoder::new(MAX_EVENT_BYTES));
-    let relay = Relay { upstream, waiting, decoder, resumable: false, clock, deadline, limit, over: false };
+    let decoder = Some(sse::Decoder::new(most.0));
+    let relay = Relay {
+        upstream,
+        waiting,
+        decoder,
+        resumable: false,
+        clock,
+        deadline,
+        limit,
+        over: false,
+        read: 0,
+        most,
+    };
     Box::pin(stream::unfold(relay, |mut relay| async move {
         let chunk = relay.next().await?;
         Some((Ok(chunk), relay))
@@ -63,6 +74,10 @@ impl Relay {
     fn take(&mut self, read: Option<Result<Bytes>>) -> Option<Bytes> {
         match read {
             Some(Ok(chunk)) => {
+                self.read += chunk.len();
+                if let Err(error) = self.most.fits(self.read) {
+                    return self.give_up(&error);
+                }
                 self.note(&chunk);
                 Some(chunk)
             }

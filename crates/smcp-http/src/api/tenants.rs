@@ -3,8 +3,8 @@
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use smcp_api::{NewTenant, TenantList};
-use smcp_types::{Error, Refusal, Result, limits::MAX_MCP_BODY_BYTES};
+use smcp_api::{Ceilings, NewTenant, TenantList};
+use smcp_types::{Error, Limit, Refusal, Result, limits::MAX_MCP_BODY_BYTES};
 
 use super::{MAX_PAGE, PAGE, wire};
 use crate::{
@@ -80,4 +80,32 @@ pub(super) async fn get(
     let found = app.platform.tenant(&ctx, &tenant).await;
     let tenant = found.map_err(|error| Refused { error, request_id: ctx.request_id })?;
     Ok(answer::json(StatusCode::OK, &wire::tenant(&tenant)))
+}
+
+pub(super) async fn set_ceilings(
+    State(app): State<App>,
+    Caller(ctx): Caller,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let setting = async {
+        let permit = app.platform.ceilings_permit(&ctx, &tenant).await?;
+        let asked: Ceilings = answer::read_json(&app, &headers, body, MAX_MCP_BODY_BYTES).await?;
+        let changes =
+            asked.ceilings.iter().map(|(key, value)| ceiling(key, *value)).collect::<Result<_>>()?;
+        let tenant = app.platform.set_ceilings(&permit, changes).await?;
+        Ok(answer::json(StatusCode::OK, &wire::tenant(&tenant)))
+    };
+    setting.await.map_err(|error| Refused { error, request_id: ctx.request_id })
+}
+
+/// One ceiling that somebody wants to change.
+fn ceiling(key: &str, value: Option<u32>) -> Result<(Limit, Option<u32>)> {
+    let limit = Limit::of_key(key).ok_or_else(|| {
+        let known = Limit::ALL.map(Limit::key).join(", ");
+        Error::Invalid(Refusal::new("there is no such limit").hint(format!("limits are: {known}")))
+    })?;
+    let checked = value.map(|value| limit.check(value.into())).transpose();
+    Ok((limit, checked.map_err(|why| Error::invalid(format!("`{}` {why}", limit.key())))?))
 }

@@ -6,10 +6,16 @@ use smcp_core::{
     ports::{self, HostedState, KeyRecord, KeyStatus, ServerRecord, TenantRecord, VersionRecord},
     servers::ServerStatus,
 };
-use smcp_types::{Error, Result};
+use smcp_types::{Error, Limit, Result};
 
 pub(super) fn tenant(record: &TenantRecord) -> Tenant {
-    Tenant { id: record.id.to_string(), slug: record.slug.to_string(), created_at: record.created_at.0 }
+    let ceiling = |limit: Limit| (limit.key().to_owned(), record.ceilings.ceiling(limit));
+    Tenant {
+        id: record.id.to_string(),
+        slug: record.slug.to_string(),
+        created_at: record.created_at.0,
+        ceilings: Limit::ALL.into_iter().map(ceiling).collect(),
+    }
 }
 
 /// `servers` are the slugs the key is limited to.

@@ -1,7 +1,8 @@
-//! `smcp tenants`: create and list them.
+//! `smcp tenants`: create and list them, and set their ceilings.
 
 use clap::{Args, Subcommand};
-use smcp_api::{NewTenant, Tenant, TenantList};
+use smcp_api::{Ceilings, NewTenant, Tenant, TenantList};
+use smcp_types::Limit;
 
 use super::{Context, connection::Connection, failure::Failure, table::table, text::time, values};
 
@@ -21,12 +22,22 @@ enum TenantsCommand {
     },
     /// List the tenants the key may see
     List,
+    /// Show what a tenant's manifests may ask for at most, or change it
+    Limits {
+        /// The tenant
+        #[arg(value_parser = values::slug)]
+        slug: String,
+        /// New ceilings, such as memory_mb=256; a name without a value gives the platform's ceiling back
+        #[arg(value_parser = values::ceiling, value_name = "LIMIT=VALUE")]
+        changes: Vec<(String, Option<u32>)>,
+    },
 }
 
 pub(crate) fn run(context: &Context, args: TenantsArgs) -> Result<(), Failure> {
     match args.command.unwrap_or(TenantsCommand::List) {
         TenantsCommand::Create { slug } => create(context, slug),
         TenantsCommand::List => list(context),
+        TenantsCommand::Limits { slug, changes } => limits(context, &slug, changes),
     }
 }
 
@@ -55,5 +66,22 @@ fn list(context: &Context) -> Result<(), Failure> {
         let rows =
             list.items.iter().map(|tenant| [tenant.slug.clone(), time(tenant.created_at), tenant.id.clone()]);
         table(["TENANT", "CREATED", "ID"], rows)
+    })
+}
+
+fn limits(context: &Context, slug: &str, changes: Vec<(String, Option<u32>)>) -> Result<(), Failure> {
+    let client = Connection::open(context)?.client;
+    let tenant = if changes.is_empty() {
+        client.get_tenant(slug)?
+    } else {
+        client.set_ceilings(slug, &Ceilings { ceilings: changes.into_iter().collect() })?
+    };
+    context.out.data(&tenant, || {
+        let rows = Limit::ALL.map(|limit| {
+            let ceiling = tenant.ceilings.get(limit.key()).map_or_else(|| "-".to_owned(), u32::to_string);
+            let bounds = limit.bounds();
+            [limit.key().to_owned(), bounds.default.to_string(), ceiling, bounds.unit.to_owned()]
+        });
+        table(["LIMIT", "DEFAULT", "CEILING", "UNIT"], rows)
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smcp_api::LogLevel;
-use smcp_types::Slug;
+use smcp_types::{Limit, Slug};
 
 use crate::config::duration;
 
@@ -23,6 +23,19 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+/// `limit=ceiling`, or `limit=` for the platform's own.
+pub(crate) fn ceiling(text: &str) -> Result<(String, Option<u32>), String> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    let limit = Limit::of_key(key).ok_or_else(|| {
+        format!("there is no limit {key:?}; limits are: {}", Limit::ALL.map(Limit::key).join(", "))
+    })?;
+    if value.is_empty() {
+        return Ok((key.to_owned(), None));
+    }
+    let number: i64 = value.parse().map_err(|_| format!("{value:?} is no whole number"))?;
+    limit.check(number).map(|value| (key.to_owned(), Some(value)))
 }
 
 /// A level of log lines.
@@ -77,5 +90,13 @@ mod tests {
         assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
         assert!(pair("a").is_err() && pair("=b").is_err());
+    }
+
+    #[test]
+    fn ceilings_are_checked_where_they_are_typed() {
+        assert_eq!(ceiling("memory_mb=256"), Ok(("memory_mb".to_owned(), Some(256))));
+        assert_eq!(ceiling("memory_mb="), Ok(("memory_mb".to_owned(), None)));
+        assert_eq!(ceiling("memory_mb=1"), Err("must be between 32 and 16384 MiB".to_owned()));
+        assert!(ceiling("memory=1").is_err_and(|why| why.contains("limits are: call_timeout_ms")));
     }
 }

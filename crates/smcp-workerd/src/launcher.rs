@@ -20,6 +20,8 @@ use nix::{
     sys::signal::Signal,
     unistd::{Pid, getppid},
 };
+use smcp_manifest::SandboxClass;
+use smcp_types::{Limits, ServerId};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
@@ -49,6 +51,14 @@ pub struct LaunchSpec {
     pub egress: PathBuf,
     /// The folder the health socket serves, as the process sees it.
     pub health_dir: PathBuf,
+    /// What it may use.
+    pub limits: Limits,
+    /// How tightly it is locked in.
+    pub class: SandboxClass,
+    /// Whose code it runs: processes of one server may share what no two servers do, such as a user id.
+    pub server: ServerId,
+    /// Its own name, unlike that of any other process of this node.
+    pub label: String,
 }
 
 impl LaunchSpec {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use smcp_core::ports::{Clock, LogLevel, LogLine};
+use smcp_core::ports::{Clock, LogLevel, LogLine, Target};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::unix::pipe,
@@ -64,8 +64,14 @@ pub(crate) struct Process {
 
 impl Host {
     /// Starts a process with this configuration. It ends on an order, or when all senders of orders are gone.
-    pub(crate) async fn start(&self, config: File, inbox: Inbox, sink: LineSink) -> io::Result<Process> {
-        let (socket, health) = self.run.sockets()?;
+    pub(crate) async fn start(
+        &self,
+        target: &Target,
+        config: File,
+        inbox: Inbox,
+        sink: LineSink,
+    ) -> io::Result<Process> {
+        let (number, socket, health) = self.run.sockets()?;
         let (control_in, control) = pipe::pipe()?;
         let spec = LaunchSpec {
             binary: self.binary.clone(),
@@ -75,6 +81,10 @@ impl Host {
             config,
             egress: self.run.egress(),
             health_dir: self.run.health(),
+            limits: target.limits,
+            class: target.class,
+            server: target.version.server,
+            label: format!("{}-{number}", target.version.server),
         };
         let child = self.launcher.launch(spec).await?;
         let path = socket.path().to_owned();

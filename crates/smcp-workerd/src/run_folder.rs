@@ -67,11 +67,11 @@ impl RunFolder {
         self.path.join("egress")
     }
 
-    /// A pair of listening sockets for a new process.
-    pub(crate) fn sockets(&self) -> io::Result<(Socket, Socket)> {
+    /// A pair of listening sockets for a new process, and the number that is its own.
+    pub(crate) fn sockets(&self) -> io::Result<(u64, Socket, Socket)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let bind = |suffix| Socket::bind(self.path.join(format!("{number}{suffix}")));
-        Ok((bind("")?, bind(".h")?))
+        Ok((number, bind("")?, bind(".h")?))
     }
 }
 

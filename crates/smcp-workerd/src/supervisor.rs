@@ -117,11 +117,11 @@ impl Isolates for Supervisor {
         target: &Target,
         request: HostedRequest,
     ) -> Result<HostedResponse> {
-        let version = &target.version;
-        if !permit.covers(version) {
+        if !permit.covers(&target.version) {
             return Err(Error::internal("a permit was used for another server"));
         }
-        call::call(&self.shared, version, &request).await
+        self.shared.aim(target);
+        call::call(&self.shared, &target.version, &request).await
     }
 
     async fn trial(
@@ -130,13 +130,12 @@ impl Isolates for Supervisor {
         target: &Target,
         bundle: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
-        let version = &target.version;
-        if !permit.covers(version) {
+        if !permit.covers(&target.version) {
             let error = Error::internal("a permit was used for another server");
             return Err(TrialRefused { error, logs: Vec::new() });
         }
         let started =
-            trial::start(&self.shared.host, &self.shared.cache, version, &bundle, self.trial_start).await?;
+            trial::start(&self.shared.host, &self.shared.cache, target, &bundle, self.trial_start).await?;
         Ok(Box::new(started))
     }
 
@@ -165,8 +164,8 @@ async fn execute(shared: Arc<Shared>) {
         let (effects, wake_in) = shared.step();
         for effect in effects {
             match effect {
-                Effect::Start { version, generation, inbox } => {
-                    spawn_generation(&shared, version, generation, inbox)
+                Effect::Start { target, generation, inbox } => {
+                    spawn_generation(&shared, target, generation, inbox)
                 }
                 Effect::Order { orders, order } => {
                     // It has ended by itself meanwhile: its end is on the way.
@@ -187,8 +186,8 @@ async fn execute(shared: Arc<Shared>) {
     }
 }
 
-fn spawn_generation(shared: &Arc<Shared>, version: VersionRef, generation: Generation, inbox: Inbox) {
-    let life = generation::run(Arc::clone(shared), version, generation, inbox);
+fn spawn_generation(shared: &Arc<Shared>, target: Target, generation: Generation, inbox: Inbox) {
+    let life = generation::run(Arc::clone(shared), target, generation, inbox);
     #[allow(clippy::disallowed_methods, reason = "ends with its process, which ends with its orders")]
     tokio::spawn(life);
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use smcp_core::ports::{Clock, HostedRequest, HostedResponse, LogLine, Trial, TrialRefused, VersionRef};
+use smcp_core::ports::{Clock, HostedRequest, HostedResponse, LogLine, Target, Trial, TrialRefused};
 use smcp_manifest::Bundle;
 use smcp_types::{Error, Refusal, Result};
 use tokio::sync::mpsc;
@@ -51,13 +51,14 @@ impl Logs {
 pub(crate) async fn start(
     host: &Host,
     cache: &ConfigCache,
-    version: &VersionRef,
+    target: &Target,
     bundle: &Bundle,
     longest: Duration,
 ) -> std::result::Result<RunningTrial, TrialRefused> {
     let logs = Arc::new(Mutex::new(Logs::default()));
+    let version = &target.version;
     let known = cache.get(version).is_ok_and(|file| file.is_some());
-    match attempt(host, cache, version, bundle, (longest, &logs)).await {
+    match attempt(host, cache, target, bundle, (longest, &logs)).await {
         Ok(trial) => Ok(trial),
         Err(error) => {
             if !known {
@@ -71,10 +72,11 @@ pub(crate) async fn start(
 async fn attempt(
     host: &Host,
     cache: &ConfigCache,
-    version: &VersionRef,
+    target: &Target,
     bundle: &Bundle,
     (longest, logs): (Duration, &Arc<Mutex<Logs>>),
 ) -> Result<RunningTrial> {
+    let version = &target.version;
     let config = match cache.get(version)? {
         Some(file) => file,
         None => cache.make(version, bundle).await?,
@@ -84,7 +86,7 @@ async fn attempt(
         Arc::new(move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).push(line))
     };
     let (orders, inbox) = mpsc::unbounded_channel();
-    let mut process = host.start(config, inbox, sink).await.map_err(Error::internal)?;
+    let mut process = host.start(target, config, inbox, sink).await.map_err(Error::internal)?;
     let ready = tokio::select! {
         ready = process.ready() => Some(ready),
         () = host.clock.sleep(longest) => None,

@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use smcp_core::{
     fleet::{Event, Generation},
-    ports::{LogLevel, VersionRef},
+    ports::{LogLevel, Target, VersionRef},
 };
 use smcp_types::Result;
 use tokio::sync::watch;
@@ -13,10 +13,11 @@ use super::shared::{Ready, Shared};
 use crate::{link::Link, process::Inbox};
 
 /// Runs one generation to its end and reports what becomes of it.
-pub(super) async fn run(shared: Arc<Shared>, version: VersionRef, generation: Generation, inbox: Inbox) {
+pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generation, inbox: Inbox) {
+    let version = target.version;
     let begun = shared.host.clock.monotonic();
     let (gone, watched) = watch::channel(None);
-    let event = live(&shared, &version, generation, inbox, watched).await;
+    let event = live(&shared, &target, generation, inbox, watched).await;
     let lived = shared.host.clock.monotonic().saturating_sub(begun);
     let reason = match &event {
         Event::StartFailed { reason, .. } | Event::Exited { reason, .. } => reason.clone(),
@@ -34,11 +35,12 @@ pub(super) async fn run(shared: Arc<Shared>, version: VersionRef, generation: Ge
 
 async fn live(
     shared: &Arc<Shared>,
-    version: &VersionRef,
+    target: &Target,
     generation: Generation,
     mut inbox: Inbox,
     gone: watch::Receiver<Option<String>>,
 ) -> Event {
+    let version = &target.version;
     let failed = |reason: String| Event::StartFailed { generation, reason };
     let config = tokio::select! {
         config = config(shared, version) => config,
@@ -48,7 +50,7 @@ async fn live(
         Ok(config) => config,
         Err(error) => return failed(error.to_string()),
     };
-    let mut process = match shared.host.start(config, inbox, shared.sink(*version)).await {
+    let mut process = match shared.host.start(target, config, inbox, shared.sink(*version)).await {
         Ok(process) => process,
         Err(error) => return failed(format!("the platform could not start a process: {error}")),
     };

@@ -8,9 +8,10 @@ use std::{
 
 use smcp_core::{
     fleet::{Action, Admission, Denied, Event, Fleet, Generation},
-    ports::{HostedState, LogLevel, LogLine, LogSink, VersionRef},
+    ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef},
 };
-use smcp_types::Result;
+use smcp_manifest::SandboxClass;
+use smcp_types::{Limits, Result};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
@@ -38,6 +39,8 @@ pub(super) struct Shared {
 struct State {
     fleet: Fleet,
     running: HashMap<VersionRef, Running>,
+    /// How versions are to be run: as their latest call says.
+    targets: HashMap<VersionRef, Target>,
     waiters: BTreeMap<u64, Waiter>,
     next_waiter: u64,
     stopping: bool,
@@ -65,7 +68,7 @@ struct Waiter {
 
 /// What the executor has to do outside the lock.
 pub(super) enum Effect {
-    Start { version: VersionRef, generation: Generation, inbox: Inbox },
+    Start { target: Target, generation: Generation, inbox: Inbox },
     Order { orders: Orders, order: Order },
 }
 
@@ -94,8 +97,9 @@ impl Shared {
         logs: Arc<dyn LogSink>,
         bundles: Arc<dyn Bundles>,
     ) -> Self {
-        let (running, waiters) = (HashMap::new(), BTreeMap::new());
-        let state = Mutex::new(State { fleet, running, waiters, next_waiter: 0, stopping: false });
+        let (running, targets, waiters) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        let state = State { fleet, running, targets, waiters, next_waiter: 0, stopping: false };
+        let state = Mutex::new(state);
         Self { host, cache, bundles, logs, state, changed: Notify::new(), quiet: watch::Sender::new(false) }
     }
 
@@ -106,6 +110,11 @@ impl Shared {
 
     fn now(&self) -> Duration {
         self.host.clock.monotonic()
+    }
+
+    /// Notes how a version is to be run from its next start on.
+    pub(super) fn aim(&self, target: &Target) {
+        self.lock().targets.insert(target.version, *target);
     }
 
     /// Waits for something that may change the plan.
@@ -239,7 +248,7 @@ impl Shared {
                     let (orders, inbox) = orders();
                     state.running.insert(version, Running { generation, orders, ready: None });
                     state.fleet.observe(now, &version, Event::Launched { generation });
-                    effects.push(Effect::Start { version, generation, inbox });
+                    effects.push(Effect::Start { target: state.target(version), generation, inbox });
                 }
                 Action::Stop { version, generation, grace } => {
                     effects.extend(state.order(&version, generation, Order::Finish));
@@ -250,6 +259,7 @@ impl Shared {
                     state.fleet.observe(now, &version, Event::KillSent { generation });
                 }
                 Action::Forget { version } => {
+                    state.targets.remove(&version);
                     state.fleet.observe(now, &version, Event::Forgotten);
                 }
             }
@@ -309,6 +319,12 @@ impl Shared {
 }
 
 impl State {
+    fn target(&self, version: VersionRef) -> Target {
+        // A start follows a call, which aimed; the defaults are for a version that was forgotten in between.
+        let unknown = Target { version, limits: Limits::default(), class: SandboxClass::default() };
+        self.targets.get(&version).copied().unwrap_or(unknown)
+    }
+
     fn order(&self, version: &VersionRef, generation: Generation, order: Order) -> Option<Effect> {
         let running = self.running.get(version).filter(|running| running.generation == generation)?;
         Some(Effect::Order { orders: running.orders.clone(), order })

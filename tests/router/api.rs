@@ -101,6 +101,7 @@ async fn roles_on_operations() {
     CreateTenant     403 403 403
     GetTenant        200 200 200
     SetCeilings      403 403 403
+    GetUsage         200 200 200
     ListKeys         200 403 200
     CreateKey        201 403 403
     RotateKey        404 403 403
@@ -108,6 +109,7 @@ async fn roles_on_operations() {
     ListServers      200 200 200
     GetServer        200 200 200
     DeleteServer     204 403 403
+    LiftQuarantine   403 403 403
     ListVersions     200 200 200
     DeployVersion    200 403 403
     GetVersion       404 404 404

@@ -104,6 +104,7 @@ impl World {
             entropy,
             tasks: Arc::new(Spawned),
             isolates: isolates.clone(),
+            usage: isolates.clone(),
             logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
             stores,
         };

@@ -13,6 +13,6 @@ pub use operations::{Method, OPERATIONS, Operation, OperationId};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use types::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
-    ModuleKind, NewKey, NewTenant, RotateKey, Server, ServerList, ServerState, Tenant, TenantList,
-    UploadedModule, Version, VersionList, VersionSummary, WhoAmI,
+    ModuleKind, NewKey, NewTenant, RotateKey, Server, ServerList, ServerState, ServerUsage, Tenant,
+    TenantList, UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
 };

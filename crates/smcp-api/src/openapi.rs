@@ -6,8 +6,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
     ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server,
-    ServerList, ServerState, Tenant, TenantList, UploadedModule, Version, VersionList, VersionSummary,
-    WhoAmI,
+    ServerList, ServerState, ServerUsage, Tenant, TenantList, UploadedModule, Usage, UsageReport, Version,
+    VersionList, VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -40,9 +40,12 @@ pub fn document() -> Value {
         Server,
         ServerList,
         ServerState,
+        ServerUsage,
         Tenant,
         TenantList,
         UploadedModule,
+        Usage,
+        UsageReport,
         Version,
         VersionList,
         VersionSummary,

@@ -104,6 +104,8 @@ operations! {
         None => 200 Some("Tenant"), &[], true;
     SetCeilings: Post "/api/v1/tenants/{tenant}/ceilings", "Set what a tenant's manifests may ask for at most",
         Some("Ceilings") => 200 Some("Tenant"), &[], true;
+    GetUsage: Get "/api/v1/tenants/{tenant}/usage", "What a tenant's servers have used since the platform started",
+        None => 200 Some("UsageReport"), &[], true;
     ListKeys: Get "/api/v1/tenants/{tenant}/keys", "The API keys of a tenant",
         None => 200 Some("KeyList"), &[], true;
     CreateKey: Post "/api/v1/tenants/{tenant}/keys", "Create an API key; it is shown this once",
@@ -118,6 +120,8 @@ operations! {
         None => 200 Some("Server"), &[], true;
     DeleteServer: Delete "/api/v1/tenants/{tenant}/servers/{server}", "Delete a server with all its versions",
         None => 204 None, &[], true;
+    LiftQuarantine: Post "/api/v1/tenants/{tenant}/servers/{server}/lift", "End the quarantine of a server",
+        None => 200 Some("Server"), &[], true;
     ListVersions: Get "/api/v1/tenants/{tenant}/servers/{server}/versions", "The versions of a server",
         None => 200 Some("VersionList"), &[], true;
     DeployVersion: Post "/api/v1/tenants/{tenant}/servers/{server}/versions",

@@ -139,6 +139,55 @@ pub enum ServerState {
         /// Not tried again before this time.
         retry_at: i64,
     },
+    /// It broke its limits again and again and gets no process for a while.
+    Quarantined {
+        /// The last offence.
+        reason: String,
+        /// Limits broken that still count.
+        offences: u32,
+        /// Until when.
+        until: i64,
+    },
+}
+
+/// What hosted code has used since the platform started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// Calls that were sent to a process.
+    pub calls: u64,
+    /// CPU time of calls that were alone in their process, in milliseconds: exact.
+    pub cpu_exact_ms: f64,
+    /// CPU time of calls that shared their process with others, in milliseconds: apportioned in equal parts.
+    pub cpu_shared_ms: f64,
+    /// CPU time while no call was in flight, in milliseconds: starts, timers, `waitUntil`.
+    pub cpu_background_ms: f64,
+    /// Bytes of memory of the processes there are now.
+    pub memory_bytes: u64,
+    /// The most bytes that one process has had.
+    pub memory_peak_bytes: u64,
+    /// Processes started.
+    pub starts: u64,
+    /// Processes killed because they broke a limit.
+    pub limit_kills: u64,
+}
+
+/// What one server has used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ServerUsage {
+    /// Its name in its path.
+    pub server: String,
+    /// What it has used, over all its versions.
+    #[serde(flatten)]
+    pub usage: Usage,
+}
+
+/// What a tenant has used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageReport {
+    /// Each server that is there, oldest first.
+    pub servers: Vec<ServerUsage>,
+    /// All of them, deleted ones included.
+    pub total: Usage,
 }
 
 /// A hosted server.

@@ -6,7 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use smcp_api::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey, NewTenant,
-    OperationId, RotateKey, Server, ServerList, Tenant, TenantList, Version, VersionList, WhoAmI,
+    OperationId, RotateKey, Server, ServerList, Tenant, TenantList, UsageReport, Version, VersionList,
+    WhoAmI,
 };
 use smcp_types::Secret;
 
@@ -104,6 +105,14 @@ impl Client {
         self.give(target(OperationId::SetCeilings, &[tenant]), ceilings)
     }
 
+    /// What a tenant's servers have used since the platform started.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn usage(&self, tenant: &str) -> Result<UsageReport, ClientError> {
+        self.ask(target(OperationId::GetUsage, &[tenant]))
+    }
+
     /// The API keys of a tenant.
     ///
     /// # Errors
@@ -160,6 +169,14 @@ impl Client {
         let path = target(OperationId::DeleteServer, &[tenant, server]).path()?;
         let response = self.transport.send(plain(OperationId::DeleteServer, &path, None))?;
         check(&self.transport.url(&path), response).map(drop)
+    }
+
+    /// Ends the quarantine of a server.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn lift(&self, tenant: &str, server: &str) -> Result<Server, ClientError> {
+        self.ask(target(OperationId::LiftQuarantine, &[tenant, server]))
     }
 
     /// The versions of a server.

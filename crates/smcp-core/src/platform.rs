@@ -19,7 +19,7 @@ use crate::{
     memory::Memory,
     ports::{
         Blobs, Clock, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord, ServerStore,
-        SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, VersionStore,
+        SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, UsageMeter, VersionStore,
     },
     servers::ActiveVersion,
     settings::Settings,
@@ -64,6 +64,8 @@ pub struct Ports {
     pub tasks: Arc<dyn Tasks>,
     /// Hosted code.
     pub isolates: Arc<dyn Isolates>,
+    /// What hosted code uses; of the same processes.
+    pub usage: Arc<dyn UsageMeter>,
     /// What hosted code printed; the same that `isolates` writes to.
     pub logbook: Arc<Logbook>,
     /// Storage.
@@ -78,6 +80,7 @@ pub struct Platform {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: Arc<dyn Tasks>,
     pub(crate) isolates: Arc<dyn Isolates>,
+    pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
@@ -108,7 +111,7 @@ impl Platform {
     /// # Errors
     /// A master key that does not fit, policies that do not load, store errors. Nothing runs after any of them.
     pub async fn open(settings: Settings, master: &MasterKey, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, logbook, stores } = ports;
+        let Ports { clock, entropy, tasks, isolates, usage, logbook, stores } = ports;
         let ring = Arc::new(Keyring::open(master, &*stores.ring, &*clock, Arc::clone(&entropy)).await?);
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
@@ -124,6 +127,7 @@ impl Platform {
             entropy,
             tasks,
             isolates,
+            usage,
             logbook,
             stores,
             ring,

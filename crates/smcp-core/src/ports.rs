@@ -6,7 +6,8 @@ mod stores;
 mod world;
 
 pub use isolates::{
-    HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, VersionRef,
+    HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, Usage,
+    UsageMeter, VersionRef,
 };
 pub use records::{
     KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,

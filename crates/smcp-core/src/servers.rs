@@ -8,11 +8,14 @@ use smcp_types::{Digest, Error, Limits, Refusal, Result, ServerId, Slug, TenantI
 
 use crate::{
     Platform,
-    authority::{CreateServer, DeleteServer, Deploy, On, Permit, ViewKeys, ViewServer, ViewTenant},
+    authority::{
+        CreateServer, DeleteServer, Deploy, ManageTenants, On, Permit, ViewKeys, ViewServer, ViewTenant,
+    },
     bundle_file,
     context::Ctx,
     ports::{
-        HostedState, NewServer, ServerRecord, Target, TenantRecord, VersionRecord, VersionRef, VersionSummary,
+        HostedState, NewServer, ServerRecord, Target, TenantRecord, Usage, VersionRecord, VersionRef,
+        VersionSummary,
     },
 };
 
@@ -182,6 +185,35 @@ impl Platform {
         }
         let changed = self.server_by_slug(server.tenant, server.slug.as_str()).await?;
         Ok(self.status(changed.ok_or(Error::NotFound("server"))?))
+    }
+
+    /// Ends the quarantine of a server's active version. The platform's administrators alone may: the publisher's way out
+    /// is a version that keeps its limits.
+    ///
+    /// # Errors
+    /// As `authorize`; store errors.
+    pub async fn lift(
+        &self,
+        ctx: &Ctx,
+        tenant: &TenantRecord,
+        server: &ServerRecord,
+    ) -> Result<ServerStatus> {
+        self.authority.authorize::<ManageTenants>(&ctx.caller, On::Tenant(tenant))?;
+        if let Some(digest) = server.active {
+            self.isolates.lift(&version_ref(server, digest));
+        }
+        Ok(self.status(server.clone()))
+    }
+
+    /// What a tenant's servers have used since the platform started: each of those that are there, and all together.
+    ///
+    /// # Errors
+    /// `NotFound`; as `authorize`; store errors.
+    pub async fn usage(&self, ctx: &Ctx, tenant: &str) -> Result<(Vec<(Slug, Usage)>, Usage)> {
+        let tenant = self.tenant(ctx, tenant).await?;
+        let servers = self.stores.servers.list(tenant.id, None, u32::MAX).await?;
+        let each = servers.into_iter().map(|server| (server.slug, self.usage.server(tenant.id, server.id)));
+        Ok((each.collect(), self.usage.tenant(tenant.id)))
     }
 
     /// Deletes a server with its versions and sessions. Its slug is never given out again.

@@ -1,8 +1,11 @@
 //! Hosted code as a closure: answers as the test says and remembers everything that reached it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -13,11 +16,11 @@ use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     ports::{
         HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, Target, Trial,
-        TrialRefused, VersionRef,
+        TrialRefused, Usage, UsageMeter, VersionRef,
     },
 };
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Result};
+use smcp_types::{Error, Result, ServerId, TenantId};
 
 /// What a scripted server answers.
 #[derive(Clone, Debug)]
@@ -170,6 +173,8 @@ impl Isolates for ScriptedIsolates {
 
     fn warm(&self, _: &Target) {}
 
+    fn lift(&self, _: &VersionRef) {}
+
     async fn retire(&self, _: &VersionRef) {}
 
     async fn forget(&self, _: &VersionRef) {}
@@ -180,6 +185,18 @@ impl Isolates for ScriptedIsolates {
 
     fn health(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl UsageMeter for ScriptedIsolates {
+    /// One millisecond a request that was seen, to whomever it went.
+    fn server(&self, _: TenantId, _: ServerId) -> Usage {
+        let calls = self.seen_now().len() as u64;
+        Usage { calls, cpu_exact: Duration::from_millis(calls), ..Usage::default() }
+    }
+
+    fn tenant(&self, tenant: TenantId) -> Usage {
+        self.server(tenant, ServerId::from_bytes([0; 16]))
     }
 }
 

@@ -13,11 +13,11 @@ use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     ports::{
         Entropy, HostedRequest, HostedResponse, HostedState, Isolates, Target, Tasks, Trial, TrialRefused,
-        VersionRef,
+        Usage, UsageMeter, VersionRef,
     },
 };
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Refusal, Result, ServerId, TenantId};
 
 /// Different bytes at every call, the same in every run.
 #[derive(Debug, Default)]
@@ -67,6 +67,8 @@ impl Isolates for NoIsolates {
 
     fn warm(&self, _: &Target) {}
 
+    fn lift(&self, _: &VersionRef) {}
+
     async fn retire(&self, _: &VersionRef) {}
 
     async fn forget(&self, _: &VersionRef) {}
@@ -77,5 +79,15 @@ impl Isolates for NoIsolates {
 
     fn health(&self) -> Result<()> {
         Err(nothing())
+    }
+}
+
+impl UsageMeter for NoIsolates {
+    fn server(&self, _: TenantId, _: ServerId) -> Usage {
+        Usage::default()
+    }
+
+    fn tenant(&self, _: TenantId) -> Usage {
+        Usage::default()
     }
 }

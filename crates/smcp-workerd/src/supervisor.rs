@@ -13,11 +13,11 @@ use smcp_core::{
     fleet::{Fleet, Generation, Settings},
     ports::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Target, Trial, TrialRefused,
-        VersionRef,
+        Usage, UsageMeter, VersionRef,
     },
 };
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Refusal, Result, ServerId, TenantId};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
@@ -141,6 +141,8 @@ impl Isolates for Supervisor {
 
     fn warm(&self, _: &Target) {}
 
+    fn lift(&self, _: &VersionRef) {}
+
     async fn retire(&self, version: &VersionRef) {
         self.shared.retire(version);
     }
@@ -155,6 +157,16 @@ impl Isolates for Supervisor {
 
     fn health(&self) -> Result<()> {
         self.shared.health()
+    }
+}
+
+impl UsageMeter for Supervisor {
+    fn server(&self, _: TenantId, _: ServerId) -> Usage {
+        Usage::default()
+    }
+
+    fn tenant(&self, _: TenantId) -> Usage {
+        Usage::default()
     }
 }
 

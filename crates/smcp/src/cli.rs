@@ -17,6 +17,7 @@ mod tenants;
 mod terminal;
 mod text;
 mod up;
+mod usage;
 mod values;
 mod versions;
 
@@ -75,7 +76,9 @@ enum Command {
     Call(call::CallArgs),
     /// Create, list, rotate and revoke API keys
     Keys(keys::KeysArgs),
-    /// Create and list tenants
+    /// Show what the servers of a tenant have used
+    Usage,
+    /// Create and list tenants, and set their ceilings
     Tenants(tenants::TenantsArgs),
     /// Store the platform and the key that commands use
     Login(login::LoginArgs),
@@ -131,6 +134,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Logs(args) => logs::run(context, &args),
         Command::Call(args) => call::run(context, &args),
         Command::Keys(args) => keys::run(context, args),
+        Command::Usage => usage::run(context),
         Command::Tenants(args) => tenants::run(context, args),
         Command::Login(args) => login::login(context, &args),
         Command::Logout => login::logout(context),

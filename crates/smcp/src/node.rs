@@ -145,6 +145,7 @@ async fn assemble(config: &NodeConfig, data: DataDir, workerd: Workerd, settings
         entropy,
         tasks: tasks.clone(),
         isolates: supervisor.clone(),
+        usage: supervisor.clone(),
         logbook: Arc::clone(&logbook),
         stores,
     };

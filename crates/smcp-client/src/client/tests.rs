@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::{Map, Value, json};
-use smcp_api::{LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey};
+use smcp_api::{Ceilings, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey};
 
 use super::{
     stub::{answer, platform},
@@ -26,6 +26,8 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.list_tenants(Some("t1")).map(drop),
         client.create_tenant(&tenant).map(drop),
         client.get_tenant("{tenant}").map(drop),
+        client.set_ceilings("{tenant}", &Ceilings::default()).map(drop),
+        client.usage("{tenant}").map(drop),
         client.list_keys("{tenant}").map(drop),
         client.create_key("{tenant}", &key).map(drop),
         client.rotate_key("{tenant}", "{key}", &RotateKey { grace_seconds: 1 }).map(drop),
@@ -33,6 +35,7 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.list_servers("{tenant}", None).map(drop),
         client.get_server("{tenant}", "{server}").map(drop),
         client.delete_server("{tenant}", "{server}"),
+        client.lift("{tenant}", "{server}").map(drop),
         client.list_versions("{tenant}", "{server}").map(drop),
         client.deploy("{tenant}", "{server}", &deploy).map(drop),
         client.get_version("{tenant}", "{server}", "{version}").map(drop),

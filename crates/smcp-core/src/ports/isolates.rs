@@ -86,6 +86,59 @@ pub enum HostedState {
         /// Not before this time.
         retry_at: UnixMillis,
     },
+    /// It broke its limits again and again and gets no process for a while, whoever calls.
+    Quarantined {
+        /// The last offence, in words for the publisher.
+        reason: String,
+        /// Limits broken that still count.
+        offences: u32,
+        /// Until when.
+        until: UnixMillis,
+    },
+}
+
+/// What hosted code has used since the platform started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls that were sent to a process.
+    pub calls: u64,
+    /// CPU time of calls that were alone in their process: exact.
+    pub cpu_exact: Duration,
+    /// CPU time of calls that shared their process with others, apportioned in equal parts.
+    pub cpu_shared: Duration,
+    /// CPU time while no call was in flight: starts, timers, `waitUntil`.
+    pub cpu_background: Duration,
+    /// Bytes of memory that its processes have now.
+    pub memory_now: u64,
+    /// The most bytes that one of its processes has had.
+    pub memory_peak: u64,
+    /// Processes started.
+    pub starts: u64,
+    /// Processes killed because they broke a limit.
+    pub limit_kills: u64,
+}
+
+impl Usage {
+    /// All CPU time.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.cpu_exact + self.cpu_shared + self.cpu_background
+    }
+
+    /// The sum of two; of the peaks, the higher.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            cpu_exact: self.cpu_exact + other.cpu_exact,
+            cpu_shared: self.cpu_shared + other.cpu_shared,
+            cpu_background: self.cpu_background + other.cpu_background,
+            memory_now: self.memory_now + other.memory_now,
+            memory_peak: self.memory_peak.max(other.memory_peak),
+            starts: self.starts + other.starts,
+            limit_kills: self.limit_kills + other.limit_kills,
+        }
+    }
 }
 
 /// A version that was refused before it was ever stored.
@@ -134,11 +187,23 @@ pub trait Isolates: Send + Sync + 'static {
     /// The version is gone for good, or never came to be: removes what was prepared for it.
     async fn forget(&self, version: &VersionRef);
 
+    /// Ends a version's quarantine: the next call starts it again.
+    fn lift(&self, version: &VersionRef);
+
     /// How the version is.
     fn state(&self, version: &VersionRef) -> HostedState;
 
     /// Whether hosted code can run at all on this node; the reason when it cannot.
     fn health(&self) -> Result<()>;
+}
+
+/// Knows what hosted code has used.
+pub trait UsageMeter: Send + Sync + 'static {
+    /// What one server has used, over all its versions, since the platform started.
+    fn server(&self, tenant: TenantId, server: ServerId) -> Usage;
+
+    /// What all servers of a tenant have used, deleted ones included.
+    fn tenant(&self, tenant: TenantId) -> Usage;
 }
 
 /// A started trial of a bundle. The process ends when this is dropped.

@@ -68,6 +68,19 @@ pub(super) async fn delete(
     deleting.await.map_err(|error| Refused { error, request_id: ctx.request_id })
 }
 
+pub(super) async fn lift(
+    State(app): State<App>,
+    Caller(ctx): Caller,
+    Path(path): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let lifting = async {
+        let (tenant, server) = find(&app, &ctx, &path).await?;
+        let status = app.platform.lift(&ctx, &tenant, &server).await?;
+        Ok(answer::json(StatusCode::OK, &wire::server(&app.platform, &tenant, &status)))
+    };
+    lifting.await.map_err(|error| Refused { error, request_id: ctx.request_id })
+}
+
 /// What of a log is wanted.
 #[derive(Debug, Deserialize)]
 pub(super) struct LogQuery {

@@ -3,7 +3,7 @@
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use smcp_api::{Ceilings, NewTenant, TenantList};
+use smcp_api::{Ceilings, NewTenant, ServerUsage, TenantList, UsageReport};
 use smcp_types::{Error, Limit, Refusal, Result, limits::MAX_MCP_BODY_BYTES};
 
 use super::{MAX_PAGE, PAGE, wire};
@@ -98,6 +98,19 @@ pub(super) async fn set_ceilings(
         Ok(answer::json(StatusCode::OK, &wire::tenant(&tenant)))
     };
     setting.await.map_err(|error| Refused { error, request_id: ctx.request_id })
+}
+
+pub(super) async fn usage(
+    State(app): State<App>,
+    Caller(ctx): Caller,
+    Path(tenant): Path<String>,
+) -> Result<Response, Refused> {
+    let used = app.platform.usage(&ctx, &tenant).await;
+    let (each, total) = used.map_err(|error| Refused { error, request_id: ctx.request_id })?;
+    let servers =
+        each.iter().map(|(slug, used)| ServerUsage { server: slug.to_string(), usage: wire::usage(used) });
+    let report = UsageReport { servers: servers.collect(), total: wire::usage(&total) };
+    Ok(answer::json(StatusCode::OK, &report))
 }
 
 /// One ceiling that somebody wants to change.

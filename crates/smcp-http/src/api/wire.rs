@@ -1,6 +1,8 @@
 //! From domain records to wire types.
 
-use smcp_api::{Key, LogLevel, LogLine, Server, ServerState, Tenant, Version, VersionSummary};
+use std::time::Duration;
+
+use smcp_api::{Key, LogLevel, LogLine, Server, ServerState, Tenant, Usage, Version, VersionSummary};
 use smcp_core::{
     Platform,
     ports::{self, HostedState, KeyRecord, KeyStatus, ServerRecord, TenantRecord, VersionRecord},
@@ -61,6 +63,23 @@ fn state(state: Option<&HostedState>) -> ServerState {
         Some(HostedState::Failing { reason, attempts, retry_at }) => {
             ServerState::Failing { reason: reason.clone(), attempts: *attempts, retry_at: retry_at.0 }
         }
+        Some(HostedState::Quarantined { reason, offences, until }) => {
+            ServerState::Quarantined { reason: reason.clone(), offences: *offences, until: until.0 }
+        }
+    }
+}
+
+pub(super) fn usage(usage: &ports::Usage) -> Usage {
+    let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
+    Usage {
+        calls: usage.calls,
+        cpu_exact_ms: millis(usage.cpu_exact),
+        cpu_shared_ms: millis(usage.cpu_shared),
+        cpu_background_ms: millis(usage.cpu_background),
+        memory_bytes: usage.memory_now,
+        memory_peak_bytes: usage.memory_peak,
+        starts: usage.starts,
+        limit_kills: usage.limit_kills,
     }
 }
 

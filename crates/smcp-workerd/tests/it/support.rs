@@ -280,6 +280,7 @@ async fn admin(clock: Arc<dyn Clock>) -> (Authority, Arc<VerifiedCaller>) {
         entropy: Arc::new(CountingEntropy::default()),
         tasks: Arc::new(NoTasks),
         isolates: Arc::new(NoIsolates),
+        usage: Arc::new(NoIsolates),
         logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
         stores,
     };

@@ -28,6 +28,12 @@ enum ServersCommand {
         #[arg(value_parser = values::slug)]
         server: String,
     },
+    /// End the quarantine of a server that broke its limits
+    Lift {
+        /// Its name
+        #[arg(value_parser = values::slug)]
+        server: String,
+    },
     /// Delete a server with all its versions
     Delete {
         /// Its name, which is never given out again
@@ -43,6 +49,7 @@ pub(crate) fn run(context: &Context, args: ServersArgs) -> Result<(), Failure> {
     match args.command.unwrap_or(ServersCommand::List) {
         ServersCommand::List => list(context),
         ServersCommand::Show { server } => show(context, &server),
+        ServersCommand::Lift { server } => lift(context, &server),
         ServersCommand::Delete { server, yes } => delete(context, &server, yes),
     }
 }
@@ -89,6 +96,12 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
     })
 }
 
+fn lift(context: &Context, name: &str) -> Result<(), Failure> {
+    let connection = Connection::open(context)?;
+    let server = connection.client.lift(&connection.tenant()?, name)?;
+    context.out.data(&server, || format!("{name} is {}", state_in_full(&server.state)))
+}
+
 fn delete(context: &Context, name: &str, yes: bool) -> Result<(), Failure> {
     if !yes {
         let message =
@@ -115,6 +128,7 @@ fn state(state: &ServerState) -> String {
         ServerState::Ready { .. } => "ready",
         ServerState::Stopping => "stopping",
         ServerState::Failing { .. } => "failing",
+        ServerState::Quarantined { .. } => "quarantined",
     };
     word.to_owned()
 }
@@ -129,5 +143,9 @@ fn state_in_full(full: &ServerState) -> String {
         ServerState::Failing { reason, attempts, retry_at } => {
             format!("{word}: {reason} ({attempts} in a row; tried again after {})", time(*retry_at))
         }
+        ServerState::Quarantined { reason, offences, until } => format!(
+            "{word} until {}: {reason} ({offences} limits broken); an administrator ends it with: smcp servers lift",
+            time(*until)
+        ),
     }
 }

@@ -21,6 +21,7 @@ mod report;
 mod setup;
 mod signals;
 mod smoke;
+mod soak;
 mod tidy;
 mod up;
 mod workspace;
@@ -41,7 +42,9 @@ usage: cargo xtask <chore>
   up [--dev-profile]        set up, build, start the platform with the examples, stay (make up)
   fuzz [--seconds N]        every fuzz target for N seconds (30)
   bench [--quick] [--dev-profile]
-                            calls through the platform beside the same process called bare";
+                            calls through the platform beside the same process called bare
+  soak [--full] [--kills N] [--seed N]
+                            versions change under load, the platform is killed at random moments";
 
 /// Any error, as text for the person at the terminal.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -83,6 +86,12 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             let profile = Profile::release_if(!arguments.flag("--dev-profile"));
             arguments.finish()?;
             bench::run(quick, profile)
+        }
+        "soak" => {
+            let full = arguments.flag("--full");
+            let (kills, seed) = (arguments.value("--kills")?, arguments.value("--seed")?);
+            arguments.finish()?;
+            soak::run(full, kills, seed)
         }
         "help" | "--help" | "" => {
             println!("{HELP}");

@@ -4,7 +4,10 @@
 //! or reads a clock. The plan depends on the state alone: asked twice it answers the same, and the executor reports each
 //! action it took as an event. Boot, deploy, crash, drain and shutdown are all this one path.
 
+mod endings;
+mod places;
 mod plan;
+mod record;
 mod settings;
 mod slot;
 #[cfg(test)]
@@ -17,7 +20,7 @@ use std::{
 };
 
 pub use settings::Settings;
-pub use words::{Action, Admission, Denied, Event, Generation, Plan, SlotState};
+pub use words::{Action, Admission, Cause, Denied, Event, Generation, Plan, SlotState, Traffic, Why};
 
 use crate::ports::VersionRef;
 use slot::{Phase, Slot};
@@ -42,13 +45,15 @@ impl Fleet {
     /// Takes note of what happened to a version at a monotonic time. Returns whether the plan may have changed before
     /// the last plan's `wake_at`: most calls on a warm version answer no.
     pub fn observe(&mut self, now: Duration, version: &VersionRef, event: Event) -> bool {
-        if let Event::Launched { generation } = &event {
+        if let Event::Launched { generation, .. } = &event {
             self.next = self.next.max(generation.0 + 1);
         }
         let finished = matches!(event, Event::CallFinished { .. });
         let slot = match self.slots.entry(*version) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) if matches!(event, Event::CallWaiting) => entry.insert(Slot::new(now)),
+            Entry::Vacant(entry) if matches!(event, Event::CallWaiting | Event::Wanted) => {
+                entry.insert(Slot::new(now))
+            }
             // Late news of a slot that is forgotten.
             Entry::Vacant(_) => return false,
         };
@@ -73,19 +78,20 @@ impl Fleet {
             return Admission::Denied(Denied::ShuttingDown);
         }
         let Some(slot) = self.slots.get(version) else {
-            return self.place();
+            return self.place(version);
         };
         match &slot.phase {
             Phase::Ready { generation, .. } => Admission::Ready(*generation),
             Phase::Starting { .. } | Phase::Stopping { .. } => Admission::Wait,
-            Phase::Failing { reason, retry_at, .. } if now < *retry_at => {
-                Admission::Denied(Denied::Failing {
-                    reason: reason.clone(),
-                    attempts: slot.attempts,
-                    retry_at: *retry_at,
+            Phase::Failing { reason, retry_at, quarantined, .. } if now < *retry_at => {
+                let (reason, until) = (reason.clone(), *retry_at);
+                Admission::Denied(if *quarantined {
+                    Denied::Quarantined { reason, offences: slot.record.offences, until }
+                } else {
+                    Denied::Failing { reason, attempts: slot.attempts, retry_at: until }
                 })
             }
-            Phase::Asleep | Phase::Failing { .. } | Phase::Gone => self.place(),
+            Phase::Asleep | Phase::Failing { .. } | Phase::Gone => self.place(version),
         }
     }
 
@@ -99,16 +105,5 @@ impl Fleet {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.slots.values().all(|slot| !slot.is_awake())
-    }
-
-    /// Whether a process may start, or will be able to once another has made room.
-    fn place(&self) -> Admission {
-        let awake = self.slots.values().filter(|slot| slot.is_awake()).count();
-        let leaving = |slot: &Slot| slot.is_idle() || matches!(slot.phase, Phase::Stopping { .. });
-        if awake < self.settings.max_awake || self.slots.values().any(leaving) {
-            Admission::Wait
-        } else {
-            Admission::Denied(Denied::Full)
-        }
     }
 }

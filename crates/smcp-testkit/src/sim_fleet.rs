@@ -3,14 +3,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use smcp_core::{
-    fleet::{Action, Admission, Event, Fleet, Generation, Settings, SlotState},
+    fleet::{Action, Admission, Cause, Event, Fleet, Generation, Settings, SlotState, Traffic},
     ports::VersionRef,
 };
+use smcp_types::Limit;
 
 /// Rounds of planning at one instant after which it does not settle.
 const MAX_ROUNDS: usize = 10;
 /// From a kill to the end of the process.
 const DEATH: Duration = Duration::from_millis(1);
+/// Longest start of a simulated process.
+const START: Duration = Duration::from_millis(500);
 
 /// What a simulated process does.
 #[derive(Clone, Debug)]
@@ -21,12 +24,14 @@ pub struct Behaviour {
     pub dies_after: Option<Duration>,
     /// Ends this long after the polite signal; `None` ignores it.
     pub stops_after: Option<Duration>,
+    /// The watchdog finds this long after its start that it breaks a limit.
+    pub loops_after: Option<Duration>,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
         let soon = Some(Duration::from_millis(20));
-        Self { ready_after: soon, dies_after: None, stops_after: soon }
+        Self { ready_after: soon, dies_after: None, stops_after: soon, loops_after: None }
     }
 }
 
@@ -50,6 +55,7 @@ pub enum CallFate {
 enum News {
     Ready(VersionRef, Generation),
     Ended(VersionRef, Generation),
+    Overrun(VersionRef, Generation),
     Answer(usize),
 }
 
@@ -60,13 +66,14 @@ struct Process {
 
 struct Call {
     version: VersionRef,
+    traffic: Traffic,
     takes: Duration,
     fate: CallFate,
     generation: Option<Generation>,
 }
 
-/// A fleet with simulated processes. Every step checks what must always hold: at most one process per version, the same
-/// plan when asked twice, a plan that comes to rest, and no action on what is not there.
+/// A fleet with simulated processes. Every step checks what must always hold: at most one process per version and no more
+/// than there are places, the same plan when asked twice, a plan that comes to rest, and no action on what is not there.
 pub struct SimFleet {
     fleet: Fleet,
     now: Duration,
@@ -77,6 +84,7 @@ pub struct SimFleet {
     calls: Vec<Call>,
     steps: u64,
     kill_at: Option<u64>,
+    max_awake: usize,
 }
 
 impl SimFleet {
@@ -84,6 +92,7 @@ impl SimFleet {
     #[must_use]
     pub fn new(settings: Settings, script: impl FnMut(Generation) -> Behaviour + 'static) -> Self {
         Self {
+            max_awake: settings.max_awake,
             fleet: Fleet::new(settings),
             now: Duration::ZERO,
             script: Box::new(script),
@@ -111,7 +120,16 @@ impl SimFleet {
 
     /// A call comes; once it has a process it takes this long. Returns its number.
     pub fn call(&mut self, version: VersionRef, takes: Duration) -> usize {
-        self.calls.push(Call { version, takes, fate: CallFate::Waiting, generation: None });
+        self.request(version, Traffic::Call, takes)
+    }
+
+    /// Somebody begins to listen for so long. Returns the number, as for a call.
+    pub fn listen(&mut self, version: VersionRef, takes: Duration) -> usize {
+        self.request(version, Traffic::Stream, takes)
+    }
+
+    fn request(&mut self, version: VersionRef, traffic: Traffic, takes: Duration) -> usize {
+        self.calls.push(Call { version, traffic, takes, fate: CallFate::Waiting, generation: None });
         self.fleet.observe(self.now, &version, Event::CallWaiting);
         self.step();
         self.calls.len() - 1
@@ -120,6 +138,18 @@ impl SimFleet {
     /// The version is not the active one any more.
     pub fn retire(&mut self, version: VersionRef) {
         self.fleet.observe(self.now, &version, Event::Retired);
+        self.step();
+    }
+
+    /// A call is expected.
+    pub fn want(&mut self, version: VersionRef) {
+        self.fleet.observe(self.now, &version, Event::Wanted);
+        self.step();
+    }
+
+    /// Whatever is held against a version is forgiven.
+    pub fn lift(&mut self, version: VersionRef) {
+        self.fleet.observe(self.now, &version, Event::Lifted);
         self.step();
     }
 
@@ -202,8 +232,14 @@ impl SimFleet {
                 if self.is_alive(version, *generation) {
                     self.alive.remove(version);
                     self.cut_calls(version, *generation);
-                    let event = Event::Exited { generation: *generation, reason: "gone".to_owned() };
+                    let event = Event::Exited { generation: *generation, cause: Cause::new("gone") };
                     self.fleet.observe(self.now, version, event);
+                }
+            }
+            News::Overrun(version, generation) => {
+                if self.is_alive(version, *generation) {
+                    let cause = Cause::broken(Limit::Cpu, "looped");
+                    self.fleet.observe(self.now, version, Event::Overrun { generation: *generation, cause });
                 }
             }
             News::Answer(call) => {
@@ -234,7 +270,8 @@ impl SimFleet {
         let call = &mut self.calls[number];
         call.fate = fate;
         if let Some(generation) = call.generation {
-            self.fleet.observe(self.now, &call.version, Event::CallFinished { generation });
+            let event = Event::CallFinished { generation, traffic: call.traffic };
+            self.fleet.observe(self.now, &call.version, event);
         }
     }
 
@@ -267,10 +304,10 @@ impl SimFleet {
             match self.fleet.admission(self.now, &version) {
                 Admission::Wait => {}
                 Admission::Ready(generation) => {
-                    self.fleet.observe(self.now, &version, Event::CallAdmitted { generation });
                     let call = &mut self.calls[number];
                     (call.fate, call.generation) = (CallFate::InFlight, Some(generation));
-                    let takes = call.takes;
+                    let (traffic, takes) = (call.traffic, call.takes);
+                    self.fleet.observe(self.now, &version, Event::CallAdmitted { generation, traffic });
                     self.schedule(takes, News::Answer(number));
                 }
                 Admission::Denied(_) => {
@@ -284,7 +321,7 @@ impl SimFleet {
     fn execute(&mut self, action: Action) {
         match action {
             Action::Start { version, generation } => self.start(version, generation),
-            Action::Stop { version, generation, grace } => {
+            Action::Stop { version, generation, grace, .. } => {
                 let process = self.alive.get(&version).filter(|process| process.generation == generation);
                 // A process may end just before it is told to.
                 if let Some(after) = process.and_then(|process| process.behaviour.stops_after) {
@@ -292,10 +329,10 @@ impl SimFleet {
                 }
                 self.fleet.observe(self.now, &version, Event::StopSent { generation, grace });
             }
-            Action::Kill { version, generation } => {
+            Action::Kill { version, generation, cause } => {
                 assert!(self.is_alive(&version, generation), "a kill without a process");
                 self.schedule(DEATH, News::Ended(version, generation));
-                self.fleet.observe(self.now, &version, Event::KillSent { generation });
+                self.fleet.observe(self.now, &version, Event::KillSent { generation, cause });
             }
             Action::Forget { version } => {
                 assert!(!self.alive.contains_key(&version), "a living process was forgotten");
@@ -307,14 +344,18 @@ impl SimFleet {
 
     fn start(&mut self, version: VersionRef, generation: Generation) {
         let behaviour = (self.script)(generation);
-        self.fleet.observe(self.now, &version, Event::Launched { generation });
+        self.fleet.observe(self.now, &version, Event::Launched { generation, within: START });
         if let Some(after) = behaviour.ready_after {
             self.schedule(after, News::Ready(version, generation));
         }
         if let Some(after) = behaviour.dies_after {
             self.schedule(after, News::Ended(version, generation));
         }
+        if let Some(after) = behaviour.loops_after {
+            self.schedule(after, News::Overrun(version, generation));
+        }
         let before = self.alive.insert(version, Process { generation, behaviour });
         assert!(before.is_none(), "a second process for one version");
+        assert!(self.alive.len() <= self.max_awake, "more processes than places");
     }
 }

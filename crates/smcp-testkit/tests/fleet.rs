@@ -16,9 +16,10 @@ use smcp_types::{Digest, ServerId, TenantId};
 /// Longer than every deadline of the settings below together.
 const LONG: Duration = Duration::from_secs(3_600);
 
+/// Sixteen names belong to one tenant.
 fn version(name: u8) -> VersionRef {
     VersionRef {
-        tenant: TenantId::from_bytes([0; 16]),
+        tenant: TenantId::from_bytes([name / 16; 16]),
         server: ServerId::from_bytes([name; 16]),
         digest: Digest::from_bytes([name; 32]),
     }
@@ -30,18 +31,22 @@ fn ms(millis: u64) -> Duration {
 
 fn settings() -> Settings {
     Settings {
-        start_deadline: ms(500),
         idle_after: ms(2_000),
         stop_grace: ms(300),
         drain_grace: ms(700),
         stable_after: ms(5_000),
         forget_after: ms(60_000),
+        quarantine_window: ms(30_000),
+        quarantine_first: ms(20_000),
+        quarantine_most: ms(100_000),
+        quarantine_kept: ms(200_000),
         max_awake: 2,
+        place_for: ms(400),
         ..Settings::default()
     }
 }
 
-/// A day in the life: start, calls, idle stop, crash, retry, retire, a neighbour.
+/// A day in the life: start, calls, idle stop, crash, retry, retire, a neighbour, another tenant, listeners, wishes.
 fn scenario(sim: &mut SimFleet) {
     sim.call(version(1), ms(50));
     sim.advance(ms(30));
@@ -57,6 +62,14 @@ fn scenario(sim: &mut SimFleet) {
     sim.retire(version(1));
     sim.advance(ms(3_000));
     sim.call(version(2), ms(1));
+    sim.want(version(3));
+    sim.advance(ms(100));
+    sim.listen(version(3), ms(5_000));
+    sim.call(version(2), ms(4_000));
+    sim.advance(ms(50));
+    sim.call(version(20), ms(50));
+    sim.advance(ms(5_000));
+    sim.lift(version(2));
     sim.advance(LONG);
 }
 
@@ -68,7 +81,9 @@ fn all_done(sim: &SimFleet) -> bool {
 fn an_undisturbed_day_answers_every_call_and_ends_asleep() {
     let mut sim = SimFleet::new(settings(), |_| Behaviour::default());
     scenario(&mut sim);
-    assert!(sim.fates().iter().all(|fate| *fate == CallFate::Answered), "{:?}", sim.fates());
+    // The one who listens makes room for the call of another tenant.
+    let cut: Vec<CallFate> = sim.fates().into_iter().filter(|fate| *fate != CallFate::Answered).collect();
+    assert_eq!(cut, [CallFate::Cut], "{:?}", sim.fates());
     assert_eq!(sim.alive(), 0);
 }
 
@@ -103,19 +118,63 @@ fn a_version_that_never_starts_costs_a_bounded_number_of_processes() {
     assert!((8..=10).contains(&attempts), "100 s of calls made {attempts} processes");
 }
 
+#[test]
+fn a_version_that_loops_costs_less_and_less() {
+    let mut sim =
+        SimFleet::new(settings(), |_| Behaviour { loops_after: Some(ms(100)), ..Behaviour::default() });
+    for _ in 0..10_000 {
+        sim.call(version(1), ms(500));
+        sim.advance(ms(100));
+    }
+    let cut = sim.fates().into_iter().filter(|fate| *fate == CallFate::Cut).count();
+    // 1000 s: three offences, then quarantines of 20, 40, 80 and 100 s, each with one more behind it.
+    assert!((13..=40).contains(&cut), "{cut}");
+    assert!(matches!(sim.state(&version(1)), SlotState::Quarantined { .. }), "{:?}", sim.state(&version(1)));
+    sim.lift(version(1));
+    assert_eq!(sim.state(&version(1)), SlotState::Asleep);
+}
+
+#[test]
+fn a_tenant_with_calls_without_end_leaves_others_their_share() {
+    for places in [2, 3, 8] {
+        let mut sim = SimFleet::new(Settings { max_awake: places, ..settings() }, |_| Behaviour::default());
+        let mut answered = 0;
+        for round in 0..200_u64 {
+            for name in 0..16 {
+                sim.call(version(name), LONG);
+            }
+            let call = sim.call(version(16 + u8::try_from(round % 3).unwrap_or(0)), ms(50));
+            sim.advance(ms(1_000));
+            answered += u32::from(sim.fate(call) == CallFate::Answered);
+        }
+        assert_eq!(answered, 200, "{places} places");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Op {
+    Listen(u8, u64),
+    Want(u8),
+    Lift(u8),
     Call(u8, u64),
     Retire(u8),
     Kill(u8),
     Advance(u64),
 }
 
+/// Four versions of one tenant and two of another.
+fn name() -> impl Strategy<Value = u8> {
+    prop_oneof![0..4_u8, 16..18_u8]
+}
+
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
-        4 => (0..4_u8, 0..1_500_u64).prop_map(|(v, t)| Op::Call(v, t)),
-        1 => (0..4_u8).prop_map(Op::Retire),
-        1 => (0..4_u8).prop_map(Op::Kill),
+        4 => (name(), 0..1_500_u64).prop_map(|(v, t)| Op::Call(v, t)),
+        2 => (name(), 0..5_000_u64).prop_map(|(v, t)| Op::Listen(v, t)),
+        1 => name().prop_map(Op::Want),
+        1 => name().prop_map(Op::Lift),
+        1 => name().prop_map(Op::Retire),
+        1 => name().prop_map(Op::Kill),
         4 => (0..2_500_u64).prop_map(Op::Advance),
     ];
     collection::vec(op, 0..60)
@@ -124,11 +183,15 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 fn behaviours() -> impl Strategy<Value = Vec<Behaviour>> {
     let time = |most: u64| option::weighted(0.7, (0..most).prop_map(ms));
     let dies = option::weighted(0.3, (0..4_000_u64).prop_map(ms));
-    let one = (time(700), dies, time(500)).prop_map(|(ready_after, dies_after, stops_after)| Behaviour {
-        ready_after,
-        dies_after,
-        stops_after,
-    });
+    let loops = option::weighted(0.3, (0..4_000_u64).prop_map(ms));
+    let one = (time(700), dies, time(500), loops).prop_map(
+        |(ready_after, dies_after, stops_after, loops_after)| Behaviour {
+            ready_after,
+            dies_after,
+            stops_after,
+            loops_after,
+        },
+    );
     collection::vec(one, 1..12)
 }
 
@@ -138,6 +201,9 @@ fn play(ops: &[Op], behaviours: Vec<Behaviour>) -> SimFleet {
     for op in ops {
         match op {
             Op::Call(name, takes) => drop(sim.call(version(*name), ms(*takes))),
+            Op::Listen(name, takes) => drop(sim.listen(version(*name), ms(*takes))),
+            Op::Want(name) => sim.want(version(*name)),
+            Op::Lift(name) => sim.lift(version(*name)),
             Op::Retire(name) => sim.retire(version(*name)),
             Op::Kill(name) => sim.kill(version(*name)),
             Op::Advance(by) => sim.advance(ms(*by)),

@@ -9,7 +9,11 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use smcp_core::ports::{Clock, LogLevel, LogLine, Target};
+use smcp_core::{
+    fleet::{Cause, Why},
+    ports::{Clock, LogLevel, LogLine, Target},
+};
+use smcp_types::Limits;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::unix::pipe,
@@ -20,7 +24,7 @@ use crate::{
     Child, Launcher,
     config::{HEALTH_SOCKET, MAIN_SOCKET},
     drain::drain,
-    exit::{LastWords, reason},
+    exit::{End, LastWords},
     launcher::LaunchSpec,
     logline::{self, Speaker},
     run_folder::{RunFolder, Socket},
@@ -33,12 +37,12 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) type LineSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
 /// What a process can be told. It is also killed when nobody can tell it anything any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Finish what runs and end.
-    Finish,
-    /// End now.
-    Kill,
+    Finish(Why),
+    /// End now, for this if anything.
+    Kill(Option<Cause>),
 }
 
 /// The sender of orders.
@@ -59,7 +63,7 @@ pub(crate) struct Process {
     /// The path of its socket, gone with it.
     pub(crate) socket: PathBuf,
     control: Option<pipe::Receiver>,
-    exit: watch::Receiver<Option<String>>,
+    exit: watch::Receiver<Option<End>>,
 }
 
 impl Host {
@@ -89,7 +93,13 @@ impl Host {
         let child = self.launcher.launch(spec).await?;
         let path = socket.path().to_owned();
         let (exited, exit) = watch::channel(None);
-        let watcher = Watcher { child, sockets: [socket, health], sink, clock: Arc::clone(&self.clock) };
+        let watcher = Watcher {
+            child,
+            sockets: [socket, health],
+            limits: target.limits,
+            sink,
+            clock: Arc::clone(&self.clock),
+        };
         #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its orders")]
         tokio::spawn(watcher.watch(inbox, exited));
         Ok(Process { socket: path, control: Some(control), exit })
@@ -115,17 +125,15 @@ impl Process {
     }
 
     /// What tells of its end.
-    pub(crate) fn into_exit(self) -> watch::Receiver<Option<String>> {
+    pub(crate) fn into_exit(self) -> watch::Receiver<Option<End>> {
         self.exit
     }
 
     /// Waits for its end; says how it ended.
-    pub(crate) async fn ended(&mut self) -> String {
-        match self.exit.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            // The watcher runs to its end unless the runtime stops, which kills the process too.
-            Err(_) => "the platform stopped".to_owned(),
-        }
+    pub(crate) async fn ended(&mut self) -> End {
+        let end = self.exit.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
+        // The watcher runs to its end unless the runtime stops, which kills the process too.
+        end.unwrap_or_else(|| End::unseen("the platform stopped"))
     }
 }
 
@@ -133,25 +141,30 @@ impl Process {
 struct Watcher {
     child: Child,
     sockets: [Socket; 2],
+    limits: Limits,
     sink: LineSink,
     clock: Arc<dyn Clock>,
 }
 
 impl Watcher {
-    async fn watch(mut self, mut inbox: Inbox, exited: watch::Sender<Option<String>>) {
+    async fn watch(mut self, mut inbox: Inbox, exited: watch::Sender<Option<End>>) {
         let last = Arc::new(Mutex::new(LastWords::default()));
         let mut drains = std::pin::pin!(self.drains(&last));
         let mut drained = false;
-        let mut asked = false;
+        let mut told = None;
         let mut orphaned = false;
         let ended = loop {
             tokio::select! {
                 ended = self.child.wait() => break ended,
                 () = &mut drains, if !drained => drained = true,
                 order = inbox.recv(), if !orphaned => {
-                    asked = true;
                     orphaned = order.is_none();
-                    self.obey(order.unwrap_or(Order::Kill));
+                    let order = order.unwrap_or(Order::Kill(None));
+                    self.obey(&order);
+                    // The first order is why it ends, unless a later one has a better reason.
+                    if told.is_none() || matches!(order, Order::Kill(Some(_))) {
+                        told = Some(order);
+                    }
                 }
             }
         };
@@ -161,19 +174,22 @@ impl Watcher {
                 () = self.clock.sleep(LAST_WORDS) => {}
             }
         }
-        let reason = match ended {
-            Ok(ended) => reason(ended.status, asked, &last.lock().unwrap_or_else(PoisonError::into_inner)),
-            Err(error) => format!("cannot be watched: {error}"),
+        let end = match ended {
+            Ok(ended) => {
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                End::of(&ended, told.as_ref(), &last, &self.limits)
+            }
+            Err(error) => End::unseen(format!("cannot be watched: {error}")),
         };
         // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
         drop(self.sockets);
-        exited.send_replace(Some(reason));
+        exited.send_replace(Some(end));
     }
 
-    fn obey(&self, order: Order) {
+    fn obey(&self, order: &Order) {
         self.child.signal(match order {
-            Order::Finish => Signal::SIGTERM,
-            Order::Kill => Signal::SIGKILL,
+            Order::Finish(_) => Signal::SIGTERM,
+            Order::Kill(_) => Signal::SIGKILL,
         });
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     cache::ConfigCache,
+    exit::End,
     link::Link,
     process::{Host, LineSink, Order, Orders},
     supervisor::{Missed, Ready, exchange, timed_out},
@@ -94,11 +95,12 @@ async fn attempt(
     match ready {
         Some(true) => {}
         Some(false) => {
-            let reason = process.ended().await;
-            return Err(Error::Hosted(Refusal::new(format!("the server does not start: {reason}"))));
+            let End { cause, .. } = process.ended().await;
+            let refusal = Refusal::new(format!("the server does not start: {}", cause.reason));
+            return Err(Error::Hosted(refusal));
         }
         None => {
-            let _ = orders.send(Order::Kill);
+            let _ = orders.send(Order::Kill(None));
             // Its log is complete only now.
             process.ended().await;
             let message = format!(
@@ -128,7 +130,8 @@ impl Trial for RunningTrial {
         answer.map_err(|missed| match missed {
             Missed::Failed(error) => error,
             Missed::Unsent => {
-                let reason = self.ready.gone.borrow().clone().unwrap_or_default();
+                let end = self.ready.gone.borrow().clone();
+                let reason = end.map(|end| end.cause.reason).unwrap_or_default();
                 Error::Hosted(Refusal::new(format!("the server's process ended: {reason}")))
             }
         })

@@ -5,8 +5,6 @@ use std::time::Duration;
 /// What the planner keeps to. The defaults are the platform's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Longest start; then the process is killed and the version is failing.
-    pub start_deadline: Duration,
     /// Without a call for this long, a version goes to sleep.
     pub idle_after: Duration,
     /// From the polite signal to the kill.
@@ -21,14 +19,25 @@ pub struct Settings {
     pub stable_after: Duration,
     /// After this long nobody is told of a failure any more.
     pub forget_after: Duration,
+    /// This many broken limits put a version into quarantine.
+    pub quarantine_after: u32,
+    /// They count for this long.
+    pub quarantine_window: Duration,
+    /// The first quarantine; doubles with each further one.
+    pub quarantine_first: Duration,
+    /// Longest quarantine.
+    pub quarantine_most: Duration,
+    /// This long after the end of a quarantine it is forgotten, and the next one is a first one again.
+    pub quarantine_kept: Duration,
     /// Most processes at once; when all are taken, the longest idle one makes room.
     pub max_awake: usize,
+    /// A process that is in use keeps its place for at least this long, whoever waits for it.
+    pub place_for: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            start_deadline: Duration::from_secs(5),
             idle_after: Duration::from_secs(5 * 60),
             stop_grace: Duration::from_secs(5),
             drain_grace: Duration::from_secs(30),
@@ -36,7 +45,13 @@ impl Default for Settings {
             backoff_most: Duration::from_secs(60),
             stable_after: Duration::from_secs(30),
             forget_after: Duration::from_secs(60 * 60),
+            quarantine_after: 3,
+            quarantine_window: Duration::from_secs(10 * 60),
+            quarantine_first: Duration::from_secs(60),
+            quarantine_most: Duration::from_secs(60 * 60),
+            quarantine_kept: Duration::from_secs(60 * 60),
             max_awake: 64,
+            place_for: Duration::from_secs(10),
         }
     }
 }
@@ -46,5 +61,11 @@ impl Settings {
     pub(super) fn backoff(&self, attempts: u32) -> Duration {
         let factor = 2_u32.saturating_pow(attempts.saturating_sub(1));
         self.backoff_first.saturating_mul(factor).min(self.backoff_most)
+    }
+
+    /// How long the quarantine with this number lasts.
+    pub(super) fn quarantine(&self, number: u32) -> Duration {
+        let factor = 2_u32.saturating_pow(number.saturating_sub(1));
+        self.quarantine_first.saturating_mul(factor).min(self.quarantine_most)
     }
 }

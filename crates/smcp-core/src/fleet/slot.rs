@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Event, Generation, Settings, SlotState};
+use super::{Cause, Event, Generation, Settings, SlotState, Traffic, record::Record};
 
 /// A killed process that has not gone is killed again after this.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -13,13 +13,15 @@ pub(super) enum Phase {
     Asleep,
     Starting {
         generation: Generation,
+        within: Duration,
         deadline: Duration,
     },
     Ready {
         generation: Generation,
         since: Duration,
         idle_since: Duration,
-        in_flight: u32,
+        calls: u32,
+        streams: u32,
         drain_until: Option<Duration>,
     },
     /// `failure` is set when the platform ended the process for a fault of its own.
@@ -27,12 +29,13 @@ pub(super) enum Phase {
         generation: Generation,
         kill_at: Duration,
         killed: bool,
-        failure: Option<String>,
+        failure: Option<Cause>,
     },
     Failing {
         reason: String,
         since: Duration,
         retry_at: Duration,
+        quarantined: bool,
     },
     Gone,
 }
@@ -43,13 +46,24 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     pub(super) waiting: u32,
     pub(super) waiting_since: Duration,
+    /// A call is expected; a start for it takes nobody's place.
+    pub(super) wanted: bool,
     pub(super) attempts: u32,
+    pub(super) record: Record,
     pub(super) retired: bool,
 }
 
 impl Slot {
     pub(super) fn new(now: Duration) -> Self {
-        Self { phase: Phase::Asleep, waiting: 0, waiting_since: now, attempts: 0, retired: false }
+        Self {
+            phase: Phase::Asleep,
+            waiting: 0,
+            waiting_since: now,
+            wanted: false,
+            attempts: 0,
+            record: Record::default(),
+            retired: false,
+        }
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -61,9 +75,14 @@ impl Slot {
         matches!(self.phase, Phase::Starting { .. } | Phase::Ready { .. } | Phase::Stopping { .. })
     }
 
-    /// Whether it could make room for another version.
+    /// Whether no call waits or is answered, whoever may be listening.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting == 0 && matches!(self.phase, Phase::Ready { calls: 0, .. })
+    }
+
+    /// Whether nobody would notice if it made room for another version.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting == 0 && matches!(self.phase, Phase::Ready { in_flight: 0, .. })
+        self.is_quiet() && matches!(self.phase, Phase::Ready { streams: 0, .. })
     }
 
     /// Whether a call waits for a process that has not been begun.
@@ -77,6 +96,11 @@ impl Slot {
             Phase::Starting { .. } => SlotState::Starting,
             Phase::Ready { drain_until: Some(_), .. } | Phase::Stopping { .. } => SlotState::Stopping,
             Phase::Ready { since, .. } => SlotState::Ready { since: *since },
+            Phase::Failing { reason, retry_at, quarantined: true, .. } => SlotState::Quarantined {
+                reason: reason.clone(),
+                offences: self.record.offences,
+                until: *retry_at,
+            },
             Phase::Failing { reason, retry_at, .. } => {
                 SlotState::Failing { reason: reason.clone(), attempts: self.attempts, retry_at: *retry_at }
             }
@@ -88,34 +112,35 @@ impl Slot {
         match event {
             Event::CallWaiting => self.call_waits(now),
             Event::CallGaveUp => self.waiting = self.waiting.saturating_sub(1),
-            Event::CallAdmitted { generation } => {
+            Event::CallAdmitted { generation, traffic } => {
                 self.waiting = self.waiting.saturating_sub(1);
-                self.call_starts(generation);
+                self.call_starts(generation, traffic);
                 return false;
             }
-            Event::CallStarted { generation } => {
-                self.call_starts(generation);
+            Event::CallStarted { generation, traffic } => {
+                self.call_starts(generation, traffic);
                 return false;
             }
-            Event::CallFinished { generation } => return self.call_ends(now, generation, settings),
-            Event::Launched { generation } => self.launched(now, generation, settings),
+            Event::CallFinished { generation, traffic } => {
+                return self.call_ends(now, generation, traffic, settings);
+            }
+            Event::Wanted => return self.want(),
+            Event::Launched { generation, within } => self.launched(now, generation, within),
             Event::Started { generation } => self.started(now, generation, settings),
+            Event::Overrun { generation, cause } => self.overrun(now, generation, cause, settings),
             Event::StopSent { generation, grace } => self.stop_sent(now, generation, grace),
-            Event::KillSent { generation } => self.kill_sent(now, generation, settings),
-            Event::StartFailed { generation, reason } | Event::Exited { generation, reason } => {
-                self.ended(now, generation, reason, settings);
+            Event::KillSent { generation, cause } => self.kill_sent(now, generation, cause),
+            Event::StartFailed { generation, cause } | Event::Exited { generation, cause } => {
+                self.ended(now, generation, cause, settings);
             }
             Event::Retired => self.retire(now, settings),
-            Event::Forgotten => {
-                if self.waiting == 0 && !self.is_awake() {
-                    self.phase = Phase::Gone;
-                }
-            }
+            Event::Lifted => self.lift(),
+            Event::Forgotten => self.forget(now, settings),
         }
         true
     }
 
-    fn generation(&self) -> Option<Generation> {
+    pub(super) fn generation(&self) -> Option<Generation> {
         match &self.phase {
             Phase::Starting { generation, .. }
             | Phase::Ready { generation, .. }
@@ -135,32 +160,50 @@ impl Slot {
         }
     }
 
-    fn call_starts(&mut self, started: Generation) {
-        if let Phase::Ready { generation, in_flight, .. } = &mut self.phase
+    /// A version that has failed is started for a call, not for what nobody has asked.
+    fn want(&mut self) -> bool {
+        self.retired = false;
+        match &mut self.phase {
+            Phase::Asleep | Phase::Stopping { .. } => !std::mem::replace(&mut self.wanted, true),
+            // Active again before it has gone: it drains no more.
+            Phase::Ready { drain_until, .. } => drain_until.take().is_some(),
+            Phase::Starting { .. } | Phase::Failing { .. } | Phase::Gone => false,
+        }
+    }
+
+    fn call_starts(&mut self, started: Generation, traffic: Traffic) {
+        if let Phase::Ready { generation, calls, streams, .. } = &mut self.phase
             && *generation == started
         {
-            *in_flight += 1;
+            match traffic {
+                Traffic::Call => *calls += 1,
+                Traffic::Stream => *streams += 1,
+            }
         }
     }
 
     /// An idle process is looked at again by itself in time, unless it drains.
-    fn call_ends(&mut self, now: Duration, ended: Generation, settings: &Settings) -> bool {
-        let Phase::Ready { generation, in_flight, idle_since, drain_until, .. } = &mut self.phase else {
+    fn call_ends(&mut self, now: Duration, ended: Generation, traffic: Traffic, settings: &Settings) -> bool {
+        let Phase::Ready { generation, calls, streams, idle_since, drain_until, .. } = &mut self.phase else {
             return false;
         };
         if *generation != ended {
             return false;
         }
-        *in_flight = in_flight.saturating_sub(1);
+        let count = match traffic {
+            Traffic::Call => &mut *calls,
+            Traffic::Stream => &mut *streams,
+        };
+        *count = count.saturating_sub(1);
         *idle_since = now;
-        *in_flight == 0 && (drain_until.is_some() || settings.idle_after.is_zero())
+        *calls == 0 && (drain_until.is_some() || (*streams == 0 && settings.idle_after.is_zero()))
     }
 
-    fn launched(&mut self, now: Duration, generation: Generation, settings: &Settings) {
+    fn launched(&mut self, now: Duration, generation: Generation, within: Duration) {
         // Never a second process beside a living one, whatever the executor did.
         if !self.is_awake() && self.phase != Phase::Gone {
-            self.phase =
-                Phase::Starting { generation, deadline: now.saturating_add(settings.start_deadline) };
+            self.wanted = false;
+            self.phase = Phase::Starting { generation, within, deadline: now.saturating_add(within) };
         }
     }
 
@@ -169,7 +212,8 @@ impl Slot {
             && generation == started
         {
             let drain_until = self.retired.then(|| now.saturating_add(settings.drain_grace));
-            self.phase = Phase::Ready { generation, since: now, idle_since: now, in_flight: 0, drain_until };
+            self.phase =
+                Phase::Ready { generation, since: now, idle_since: now, calls: 0, streams: 0, drain_until };
         }
     }
 
@@ -184,49 +228,10 @@ impl Slot {
         }
     }
 
-    fn kill_sent(&mut self, now: Duration, generation: Generation, settings: &Settings) {
-        if self.generation() != Some(generation) {
-            return;
-        }
-        let failure = match &self.phase {
-            Phase::Starting { deadline, .. } if now >= *deadline => {
-                Some(format!("did not start within {} ms", settings.start_deadline.as_millis()))
-            }
-            Phase::Stopping { failure, .. } => failure.clone(),
-            Phase::Asleep
-            | Phase::Starting { .. }
-            | Phase::Ready { .. }
-            | Phase::Failing { .. }
-            | Phase::Gone => None,
-        };
-        self.phase =
-            Phase::Stopping { generation, kill_at: now.saturating_add(KILL_AGAIN), killed: true, failure };
-    }
-
-    fn ended(&mut self, now: Duration, ended: Generation, reason: String, settings: &Settings) {
-        if self.generation() != Some(ended) {
-            return;
-        }
-        let failure = match &self.phase {
-            Phase::Stopping { failure, .. } => failure.clone(),
-            Phase::Ready { since, .. } => {
-                if now.saturating_sub(*since) >= settings.stable_after {
-                    self.attempts = 0;
-                }
-                Some(reason)
-            }
-            Phase::Asleep | Phase::Starting { .. } | Phase::Failing { .. } | Phase::Gone => Some(reason),
-        };
-        match failure {
-            Some(reason) => {
-                self.attempts = self.attempts.saturating_add(1);
-                let retry_at = now.saturating_add(settings.backoff(self.attempts));
-                self.phase = Phase::Failing { reason, since: now, retry_at };
-            }
-            None => {
-                self.attempts = 0;
-                self.phase = Phase::Asleep;
-            }
+    fn kill_sent(&mut self, now: Duration, generation: Generation, cause: Option<Cause>) {
+        if self.generation() == Some(generation) {
+            let kill_at = now.saturating_add(KILL_AGAIN);
+            self.phase = Phase::Stopping { generation, kill_at, killed: true, failure: cause };
         }
     }
 

@@ -1,16 +1,20 @@
 //! Every transition of the planner as a row: what was seen, and what is to be done then.
 
-use smcp_types::{Digest, ServerId, TenantId};
+use smcp_types::{Digest, Limit, ServerId, TenantId};
 
 use super::*;
+
+mod limits;
+mod places;
 
 const A: u8 = 1;
 const B: u8 = 2;
 const C: u8 = 3;
 
+/// The version with a name; sixteen names belong to one tenant.
 fn version(name: u8) -> VersionRef {
     VersionRef {
-        tenant: TenantId::from_bytes([0; 16]),
+        tenant: TenantId::from_bytes([name / 16; 16]),
         server: ServerId::from_bytes([name; 16]),
         digest: Digest::from_bytes([name; 32]),
     }
@@ -26,7 +30,6 @@ fn g(number: u64) -> Generation {
 
 fn settings() -> Settings {
     Settings {
-        start_deadline: ms(5_000),
         idle_after: ms(10_000),
         stop_grace: ms(1_000),
         drain_grace: ms(3_000),
@@ -34,7 +37,13 @@ fn settings() -> Settings {
         backoff_most: ms(60_000),
         stable_after: ms(30_000),
         forget_after: ms(100_000),
+        quarantine_after: 3,
+        quarantine_window: ms(600_000),
+        quarantine_first: ms(60_000),
+        quarantine_most: ms(200_000),
+        quarantine_kept: ms(1_000_000),
         max_awake: 2,
+        place_for: ms(500),
     }
 }
 
@@ -50,12 +59,20 @@ fn start(name: u8, generation: u64) -> Action {
     Action::Start { version: version(name), generation: g(generation) }
 }
 
-fn stop(name: u8, generation: u64, grace: u64) -> Action {
-    Action::Stop { version: version(name), generation: g(generation), grace: ms(grace) }
+fn stop(name: u8, generation: u64, why: Why) -> Action {
+    Action::Stop { version: version(name), generation: g(generation), grace: ms(1_000), why }
 }
 
 fn kill(name: u8, generation: u64) -> Action {
-    Action::Kill { version: version(name), generation: g(generation) }
+    Action::Kill { version: version(name), generation: g(generation), cause: None }
+}
+
+fn kill_for(name: u8, generation: u64, cause: Cause) -> Action {
+    Action::Kill { version: version(name), generation: g(generation), cause: Some(cause) }
+}
+
+fn late() -> Cause {
+    Cause { reason: "did not start within 5000 ms (limits.start_ms)".to_owned(), limit: Some(Limit::Start) }
 }
 
 fn forget(name: u8) -> Action {
@@ -63,7 +80,7 @@ fn forget(name: u8) -> Action {
 }
 
 fn launched(number: u64) -> Event {
-    Event::Launched { generation: g(number) }
+    Event::Launched { generation: g(number), within: ms(5_000) }
 }
 
 fn started(number: u64) -> Event {
@@ -71,7 +88,27 @@ fn started(number: u64) -> Event {
 }
 
 fn exited(number: u64) -> Event {
-    Event::Exited { generation: g(number), reason: "crash".to_owned() }
+    Event::Exited { generation: g(number), cause: Cause::new("crash") }
+}
+
+fn begins(number: u64) -> Event {
+    Event::CallStarted { generation: g(number), traffic: Traffic::Call }
+}
+
+fn ends(number: u64) -> Event {
+    Event::CallFinished { generation: g(number), traffic: Traffic::Call }
+}
+
+fn admitted(number: u64) -> Event {
+    Event::CallAdmitted { generation: g(number), traffic: Traffic::Call }
+}
+
+fn stopping(number: u64) -> Event {
+    Event::StopSent { generation: g(number), grace: ms(1_000) }
+}
+
+fn killed(number: u64, cause: Option<Cause>) -> Event {
+    Event::KillSent { generation: g(number), cause }
 }
 
 /// The events that make a version ready at `at`, with its one call admitted and finished.
@@ -80,8 +117,8 @@ fn warm(at: u64, name: u8, number: u64) -> Vec<(u64, u8, Event)> {
         (at, name, Event::CallWaiting),
         (at, name, launched(number)),
         (at, name, started(number)),
-        (at, name, Event::CallAdmitted { generation: g(number) }),
-        (at, name, Event::CallFinished { generation: g(number) }),
+        (at, name, admitted(number)),
+        (at, name, ends(number)),
     ]
 }
 
@@ -114,24 +151,23 @@ fn a_waiting_call_starts_its_version_once() {
 #[test]
 fn a_start_that_takes_too_long_is_killed_and_fails() {
     let hanging = [(0, A, Event::CallWaiting), (0, A, launched(1))];
-    check_plan(&hanging, 5_000, &[kill(A, 1)], None);
-    let killed = [&hanging[..], &[(5_000, A, Event::KillSent { generation: g(1) })]].concat();
-    check_plan(&killed, 5_001, &[], Some(6_000));
-    check_plan(&killed, 6_000, &[kill(A, 1)], None);
-    let gone = [&killed[..], &[(5_010, A, exited(1)), (5_010, A, Event::CallGaveUp)]].concat();
-    let why = "did not start within 5000 ms".to_owned();
+    check_plan(&hanging, 5_000, &[kill_for(A, 1, late())], None);
+    let hit = [&hanging[..], &[(5_000, A, killed(1, Some(late())))]].concat();
+    check_plan(&hit, 5_001, &[], Some(6_000));
+    check_plan(&hit, 6_000, &[kill_for(A, 1, late())], None);
+    let gone = [&hit[..], &[(5_010, A, exited(1)), (5_010, A, Event::CallGaveUp)]].concat();
     assert_eq!(
         fleet(&gone).state(&version(A)),
-        SlotState::Failing { reason: why, attempts: 1, retry_at: ms(5_260) }
+        SlotState::Failing { reason: late().reason, attempts: 1, retry_at: ms(5_260) }
     );
-    check_plan(&gone, 5_011, &[], Some(105_010));
+    check_plan(&gone, 5_011, &[], Some(605_010));
 }
 
 #[test]
 fn an_idle_version_is_stopped_then_forgotten() {
     check_plan(&after_warm(&[]), 9_999, &[], Some(10_000));
-    check_plan(&after_warm(&[]), 10_000, &[stop(A, 1, 1_000)], None);
-    let stopping = after_warm(&[(10_000, A, Event::StopSent { generation: g(1), grace: ms(1_000) })]);
+    check_plan(&after_warm(&[]), 10_000, &[stop(A, 1, Why::Idle)], None);
+    let stopping = after_warm(&[(10_000, A, stopping(1))]);
     check_plan(&stopping, 10_000, &[], Some(11_000));
     check_plan(&stopping, 11_000, &[kill(A, 1)], None);
     let gone = [&stopping[..], &[(10_020, A, exited(1))]].concat();
@@ -141,18 +177,15 @@ fn an_idle_version_is_stopped_then_forgotten() {
 
 #[test]
 fn a_busy_version_is_looked_at_again_without_an_event() {
-    let busy = after_warm(&[(8_000, A, Event::CallStarted { generation: g(1) })]);
+    let busy = after_warm(&[(8_000, A, begins(1))]);
     check_plan(&busy, 10_000, &[], Some(20_000));
-    let done = [&busy[..], &[(12_000, A, Event::CallFinished { generation: g(1) })]].concat();
+    let done = [&busy[..], &[(12_000, A, ends(1))]].concat();
     check_plan(&done, 20_000, &[], Some(22_000));
 }
 
 #[test]
 fn a_call_during_an_idle_stop_starts_a_new_generation_afterwards() {
-    let waiting = after_warm(&[
-        (10_000, A, Event::StopSent { generation: g(1), grace: ms(1_000) }),
-        (10_001, A, Event::CallWaiting),
-    ]);
+    let waiting = after_warm(&[(10_000, A, stopping(1)), (10_001, A, Event::CallWaiting)]);
     check_plan(&waiting, 10_001, &[], Some(11_000));
     assert_eq!(fleet(&waiting).admission(ms(10_001), &version(A)), Admission::Wait);
     check_plan(&[&waiting[..], &[(10_020, A, exited(1))]].concat(), 10_020, &[start(A, 2)], None);
@@ -204,15 +237,15 @@ fn a_stable_time_clears_the_record() {
 
 #[test]
 fn a_retired_version_finishes_its_calls_within_bounds() {
-    check_plan(&after_warm(&[(50, A, Event::Retired)]), 50, &[stop(A, 1, 1_000)], None);
-    let draining = after_warm(&[(40, A, Event::CallStarted { generation: g(1) }), (50, A, Event::Retired)]);
+    check_plan(&after_warm(&[(50, A, Event::Retired)]), 50, &[stop(A, 1, Why::Retired)], None);
+    let draining = after_warm(&[(40, A, begins(1)), (50, A, Event::Retired)]);
     check_plan(&draining, 50, &[], Some(3_050));
-    check_plan(&draining, 3_050, &[stop(A, 1, 1_000)], None);
+    check_plan(&draining, 3_050, &[stop(A, 1, Why::Retired)], None);
     assert_eq!(fleet(&draining).state(&version(A)), SlotState::Stopping);
     let again = [&draining[..], &[(1_000, A, Event::Retired)]].concat();
     check_plan(&again, 1_000, &[], Some(3_050));
-    let done = [&draining[..], &[(60, A, Event::CallFinished { generation: g(1) })]].concat();
-    check_plan(&done, 60, &[stop(A, 1, 1_000)], None);
+    let done = [&draining[..], &[(60, A, ends(1))]].concat();
+    check_plan(&done, 60, &[stop(A, 1, Why::Retired)], None);
     // A late call is still answered by the process that drains.
     assert_eq!(fleet(&draining).admission(ms(55), &version(A)), Admission::Ready(g(1)));
 }
@@ -222,19 +255,19 @@ fn retiring_covers_every_phase() {
     check_plan(&[(0, A, Event::Retired)], 0, &[], None);
     let starting =
         [(0, A, Event::CallWaiting), (0, A, launched(1)), (1, A, Event::Retired), (2, A, started(1))];
-    let answered = [&starting[..], &[(2, A, Event::CallAdmitted { generation: g(1) })]].concat();
+    let answered = [&starting[..], &[(2, A, admitted(1))]].concat();
     check_plan(&answered, 2, &[], Some(3_002));
     check_plan(&after_warm(&[(20, A, exited(1)), (21, A, Event::Retired)]), 21, &[forget(A)], None);
     // Activated again while its process was stopping: the new process is not retired.
     let back = after_warm(&[
         (50, A, Event::Retired),
-        (50, A, Event::StopSent { generation: g(1), grace: ms(1_000) }),
+        (50, A, stopping(1)),
         (60, A, Event::CallWaiting),
         (70, A, exited(1)),
         (70, A, launched(2)),
         (80, A, started(2)),
-        (80, A, Event::CallAdmitted { generation: g(2) }),
-        (81, A, Event::CallFinished { generation: g(2) }),
+        (80, A, admitted(2)),
+        (81, A, ends(2)),
     ]);
     check_plan(&back, 81, &[], Some(10_081));
 }
@@ -244,11 +277,11 @@ fn places_go_to_those_who_wait_longest_and_come_from_the_idle() {
     let waiting = [(3, A, Event::CallWaiting), (1, B, Event::CallWaiting), (2, C, Event::CallWaiting)];
     check_plan(&waiting, 3, &[start(B, 1), start(C, 2)], None);
     let full = [warm(0, A, 1), warm(5, B, 2), vec![(9, C, Event::CallWaiting)]].concat();
-    check_plan(&full, 9, &[stop(A, 1, 1_000)], Some(10_000));
+    check_plan(&full, 9, &[stop(A, 1, Why::Place)], Some(10_000));
     assert_eq!(fleet(&full).admission(ms(9), &version(C)), Admission::Wait);
-    let leaving = [&full[..], &[(9, A, Event::StopSent { generation: g(1), grace: ms(1_000) })]].concat();
+    let leaving = [&full[..], &[(9, A, stopping(1))]].concat();
     check_plan(&leaving, 9, &[], Some(1_009));
-    let busy = [A, B].map(|name| (8, name, Event::CallStarted { generation: g(u64::from(name)) }));
+    let busy = [A, B].map(|name| (8, name, begins(u64::from(name))));
     let full = [warm(0, A, 1), warm(5, B, 2), busy.to_vec(), vec![(9, C, Event::CallWaiting)]].concat();
     check_plan(&full, 9, &[], Some(10_009));
     assert_eq!(fleet(&full).admission(ms(9), &version(C)), Admission::Denied(Denied::Full));
@@ -259,10 +292,16 @@ fn a_shutdown_stops_everything_within_its_time() {
     let mut fleet = fleet(&[warm(0, A, 1), vec![(1, B, Event::CallWaiting), (1, B, launched(2))]].concat());
     fleet.observe(ms(2), &version(C), Event::CallWaiting);
     fleet.shutdown(ms(10), ms(500));
-    assert_eq!(fleet.plan(ms(10)).actions, [stop(A, 1, 500), kill(B, 2)]);
+    assert_eq!(
+        fleet.plan(ms(10)).actions,
+        [
+            Action::Stop { version: version(A), generation: g(1), grace: ms(500), why: Why::Shutdown },
+            kill(B, 2),
+        ]
+    );
     assert_eq!(fleet.admission(ms(10), &version(C)), Admission::Denied(Denied::ShuttingDown));
     fleet.observe(ms(10), &version(A), Event::StopSent { generation: g(1), grace: ms(500) });
-    fleet.observe(ms(10), &version(B), Event::KillSent { generation: g(2) });
+    fleet.observe(ms(10), &version(B), killed(2, None));
     fleet.observe(ms(11), &version(B), exited(2));
     for name in [B, C] {
         fleet.observe(ms(11), &version(name), Event::CallGaveUp);
@@ -275,12 +314,11 @@ fn a_shutdown_stops_everything_within_its_time() {
 
 #[test]
 fn a_shutdown_shortens_a_stop_that_is_under_way() {
-    let mut fleet =
-        fleet(&after_warm(&[(10_000, A, Event::StopSent { generation: g(1), grace: ms(1_000) })]));
+    let mut fleet = fleet(&after_warm(&[(10_000, A, stopping(1))]));
     fleet.shutdown(ms(10_100), ms(100));
     assert_eq!(fleet.plan(ms(10_100)).wake_at, Some(ms(10_200)));
     assert_eq!(fleet.plan(ms(10_200)).actions, [kill(A, 1)]);
-    fleet.observe(ms(10_200), &version(A), Event::KillSent { generation: g(1) });
+    fleet.observe(ms(10_200), &version(A), killed(1, None));
     assert_eq!(fleet.plan(ms(10_200)), Plan { actions: vec![], wake_at: Some(ms(11_200)) });
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use smcp_types::Limit;
+
 use crate::ports::VersionRef;
 
 /// One process in the life of a version. Numbers rise over the whole fleet and are never used again.
@@ -12,6 +14,50 @@ impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
+}
+
+/// How a request holds its process: a call keeps it busy, a stream alone only keeps it awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Something is asked and answered.
+    Call,
+    /// A client listens, in case there is something to hear.
+    Stream,
+}
+
+/// Why a process failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// In words for the publisher.
+    pub reason: String,
+    /// The limit it broke, if that is why.
+    pub limit: Option<Limit>,
+}
+
+impl Cause {
+    /// A failure that is no broken limit.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), limit: None }
+    }
+
+    /// A limit was broken; `what` happened, and the limit's key follows.
+    #[must_use]
+    pub fn broken(limit: Limit, what: &str) -> Self {
+        Self { reason: format!("{what} ({limit})"), limit: Some(limit) }
+    }
+}
+
+/// Why a process is asked to finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody called for long enough.
+    Idle,
+    /// Another version is active, or the server is gone.
+    Retired,
+    /// Another version needs its place.
+    Place,
+    /// The platform stops.
+    Shutdown,
 }
 
 /// Something that happened to a version. News of another generation than the slot's own is ignored.
@@ -25,21 +71,31 @@ pub enum Event {
     CallAdmitted {
         /// The process.
         generation: Generation,
+        /// How the call holds it.
+        traffic: Traffic,
     },
     /// A call found a ready process and did not wait.
     CallStarted {
         /// The process.
         generation: Generation,
+        /// How the call holds it.
+        traffic: Traffic,
     },
     /// A call has ended, well or not.
     CallFinished {
         /// The process.
         generation: Generation,
+        /// How the call held it.
+        traffic: Traffic,
     },
+    /// A call is expected: a process may be started for it if that costs nobody else a place.
+    Wanted,
     /// `Action::Start` is under way.
     Launched {
         /// The new process.
         generation: Generation,
+        /// Its longest start.
+        within: Duration,
     },
     /// The process is ready for calls.
     Started {
@@ -50,8 +106,15 @@ pub enum Event {
     StartFailed {
         /// What should have been the process.
         generation: Generation,
-        /// Why, in words for the publisher.
-        reason: String,
+        /// Why.
+        cause: Cause,
+    },
+    /// The watchdog found that the process breaks a limit.
+    Overrun {
+        /// The process.
+        generation: Generation,
+        /// Which, and how.
+        cause: Cause,
     },
     /// `Action::Stop` was executed.
     StopSent {
@@ -64,16 +127,20 @@ pub enum Event {
     KillSent {
         /// The process.
         generation: Generation,
+        /// What it was killed for.
+        cause: Option<Cause>,
     },
     /// The process is gone.
     Exited {
         /// The process.
         generation: Generation,
-        /// How it ended, in words for the publisher.
-        reason: String,
+        /// How it ended.
+        cause: Cause,
     },
     /// Another version is active, or the server was deleted.
     Retired,
+    /// Somebody in charge forgives all failures: the next call may start the version.
+    Lifted,
     /// `Action::Forget` was executed.
     Forgotten,
 }
@@ -96,6 +163,8 @@ pub enum Action {
         generation: Generation,
         /// After this it will be killed.
         grace: Duration,
+        /// For those whose calls it cuts off.
+        why: Why,
     },
     /// End the process now; report `KillSent`, then `Exited`.
     Kill {
@@ -103,6 +172,8 @@ pub enum Action {
         version: VersionRef,
         /// The process.
         generation: Generation,
+        /// What it is killed for, unless its grace is over.
+        cause: Option<Cause>,
     },
     /// Drop all that is kept about the version; report `Forgotten`.
     Forget {
@@ -143,7 +214,16 @@ pub enum Denied {
         /// Monotonic time of the next try.
         retry_at: Duration,
     },
-    /// Every place is taken by a version with calls in flight.
+    /// The version broke its limits again and again.
+    Quarantined {
+        /// How it did so last.
+        reason: String,
+        /// How often.
+        offences: u32,
+        /// Monotonic time of the next try.
+        until: Duration,
+    },
+    /// Every place is taken by a version with calls in flight, and no tenant holds more than its share.
     Full,
     /// The platform stops.
     ShuttingDown,
@@ -171,5 +251,14 @@ pub enum SlotState {
         attempts: u32,
         /// Time of the next try.
         retry_at: Duration,
+    },
+    /// It broke its limits again and again, and is not started before its time.
+    Quarantined {
+        /// How it did so last.
+        reason: String,
+        /// How often.
+        offences: u32,
+        /// Time of the next try.
+        until: Duration,
     },
 }

@@ -11,7 +11,10 @@ use smcp_types::{Error, Refusal, Result};
 use tokio::sync::watch;
 
 use super::shared::{Admitted, Ready, Shared, Ticket};
-use crate::link::{Lease, SendError};
+use crate::{
+    exit::End,
+    link::{Lease, SendError},
+};
 
 /// Processes one call may be sent to, one after another, as long as nothing of it has left.
 const MAX_TRIES: u32 = 3;
@@ -89,23 +92,22 @@ pub(crate) async fn exchange<K: Send + 'static>(
 }
 
 /// Why the process is gone, if it is or is about to be.
-async fn end_of(gone: &mut watch::Receiver<Option<String>>, clock: &dyn Clock) -> Option<String> {
+async fn end_of(gone: &mut watch::Receiver<Option<End>>, clock: &dyn Clock) -> Option<End> {
     tokio::select! {
         end = gone.wait_for(Option::is_some) => match end {
-            Ok(reason) => reason.clone(),
+            Ok(end) => end.clone(),
             // A generation that ended without a word: the platform stops.
-            Err(_) => Some("was stopped by the platform".to_owned()),
+            Err(_) => Some(End::unseen("was stopped by the platform")),
         },
         () = clock.sleep(UNTIL_KNOWN) => None,
     }
 }
 
-fn broken(end: Option<String>, why: &str) -> Error {
-    let refusal = match end {
-        Some(reason) => Refusal::new(format!("the server's process ended during the call: {reason}")),
-        None => Refusal::new("the server broke off its answer"),
-    };
-    Error::Hosted(refusal.private(why))
+fn broken(end: Option<End>, why: &str) -> Error {
+    match end {
+        Some(end) => end.error(why),
+        None => Error::Hosted(Refusal::new("the server broke off its answer").private(why)),
+    }
 }
 
 /// The answer's body, chunk by chunk as it comes. Read to its end it gives the connection back; dropped before, it
@@ -113,7 +115,7 @@ fn broken(end: Option<String>, why: &str) -> Error {
 fn stream_body<K: Send + 'static>(
     body: Incoming,
     lease: Lease,
-    gone: watch::Receiver<Option<String>>,
+    gone: watch::Receiver<Option<End>>,
     keep: K,
 ) -> HostedBody {
     let state = Some((body, lease, gone, keep));

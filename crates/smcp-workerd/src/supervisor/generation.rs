@@ -10,19 +10,19 @@ use smcp_types::Result;
 use tokio::sync::watch;
 
 use super::shared::{Ready, Shared};
-use crate::{link::Link, process::Inbox};
+use crate::{exit::End, link::Link, process::Inbox};
 
 /// Runs one generation to its end and reports what becomes of it.
 pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generation, inbox: Inbox) {
     let version = target.version;
     let begun = shared.host.clock.monotonic();
     let (gone, watched) = watch::channel(None);
-    let event = live(&shared, &target, generation, inbox, watched).await;
+    let (started, end) = live(&shared, &target, generation, inbox, watched).await;
     let lived = shared.host.clock.monotonic().saturating_sub(begun);
-    let reason = match &event {
-        Event::StartFailed { reason, .. } | Event::Exited { reason, .. } => reason.clone(),
-        other => format!("{other:?}"),
-    };
+    let cause = end.cause.clone();
+    let reason = cause.reason.clone();
+    let event =
+        if started { Event::Exited { generation, cause } } else { Event::StartFailed { generation, cause } };
     tracing::info!(
         tenant.id = %version.tenant, server.id = %version.server, version = %version.digest.short(),
         generation = generation.0, duration_ms = lived.as_millis(), reason, "hosted process ended"
@@ -30,18 +30,19 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
     shared.ended(&version, generation, event);
     shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
     // Only now: a call that learns of the end and asks again must not be sent here once more.
-    gone.send_replace(Some(reason));
+    gone.send_replace(Some(end));
 }
 
+/// Whether there was a process, and how it ended.
 async fn live(
     shared: &Arc<Shared>,
     target: &Target,
     generation: Generation,
     mut inbox: Inbox,
-    gone: watch::Receiver<Option<String>>,
-) -> Event {
+    gone: watch::Receiver<Option<End>>,
+) -> (bool, End) {
     let version = &target.version;
-    let failed = |reason: String| Event::StartFailed { generation, reason };
+    let failed = |reason: String| (false, End::unseen(reason));
     let config = tokio::select! {
         config = config(shared, version) => config,
         _ = inbox.recv() => return failed("was stopped by the platform before it started".to_owned()),
@@ -58,7 +59,7 @@ async fn live(
         let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
         shared.started(version, generation, Ready { link, gone });
     }
-    Event::Exited { generation, reason: process.ended().await }
+    (true, process.ended().await)
 }
 
 /// The compiled configuration, made again if it has gone.

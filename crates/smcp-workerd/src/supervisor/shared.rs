@@ -7,7 +7,7 @@ use std::{
 };
 
 use smcp_core::{
-    fleet::{Action, Admission, Denied, Event, Fleet, Generation},
+    fleet::{Action, Admission, Denied, Event, Fleet, Generation, Traffic},
     ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef},
 };
 use smcp_manifest::SandboxClass;
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Bundles,
     cache::ConfigCache,
+    exit::End,
     link::Link,
     process::{Host, Inbox, Order, Orders},
 };
@@ -58,7 +59,7 @@ struct Running {
 pub(crate) struct Ready {
     pub(crate) link: Arc<Link>,
     /// Why the process is gone; set after the fleet has heard of it.
-    pub(crate) gone: watch::Receiver<Option<String>>,
+    pub(crate) gone: watch::Receiver<Option<End>>,
 }
 
 struct Waiter {
@@ -82,7 +83,10 @@ pub(super) struct Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.shared.observe(&self.version, Event::CallFinished { generation: self.generation });
+        self.shared.observe(
+            &self.version,
+            Event::CallFinished { generation: self.generation, traffic: Traffic::Call },
+        );
     }
 }
 
@@ -177,7 +181,11 @@ impl Shared {
                 Admission::Wait => continue,
                 Admission::Ready(generation) => {
                     let Some(ticket) = self.ticket(state, &version, generation) else { continue };
-                    state.fleet.observe(now, &version, Event::CallAdmitted { generation });
+                    state.fleet.observe(
+                        now,
+                        &version,
+                        Event::CallAdmitted { generation, traffic: Traffic::Call },
+                    );
                     Ok(ticket)
                 }
                 Admission::Denied(denied) => {
@@ -212,7 +220,11 @@ impl Shared {
             Admission::Denied(denied) => return Err(refusal(denied, false)),
             Admission::Ready(generation) => {
                 if let Some(ticket) = self.ticket(&state, version, generation) {
-                    state.fleet.observe(now, version, Event::CallStarted { generation });
+                    state.fleet.observe(
+                        now,
+                        version,
+                        Event::CallStarted { generation, traffic: Traffic::Call },
+                    );
                     return Ok(Admitted::Now(ticket));
                 }
             }
@@ -247,16 +259,18 @@ impl Shared {
                 Action::Start { version, generation } => {
                     let (orders, inbox) = orders();
                     state.running.insert(version, Running { generation, orders, ready: None });
-                    state.fleet.observe(now, &version, Event::Launched { generation });
-                    effects.push(Effect::Start { target: state.target(version), generation, inbox });
+                    let target = state.target(version);
+                    let within = Duration::from_millis(target.limits.start_ms.into());
+                    state.fleet.observe(now, &version, Event::Launched { generation, within });
+                    effects.push(Effect::Start { target, generation, inbox });
                 }
-                Action::Stop { version, generation, grace } => {
-                    effects.extend(state.order(&version, generation, Order::Finish));
+                Action::Stop { version, generation, grace, why } => {
+                    effects.extend(state.order(&version, generation, Order::Finish(why)));
                     state.fleet.observe(now, &version, Event::StopSent { generation, grace });
                 }
-                Action::Kill { version, generation } => {
-                    effects.extend(state.order(&version, generation, Order::Kill));
-                    state.fleet.observe(now, &version, Event::KillSent { generation });
+                Action::Kill { version, generation, cause } => {
+                    effects.extend(state.order(&version, generation, Order::Kill(cause.clone())));
+                    state.fleet.observe(now, &version, Event::KillSent { generation, cause });
                 }
                 Action::Forget { version } => {
                     state.targets.remove(&version);

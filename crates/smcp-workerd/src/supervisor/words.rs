@@ -19,13 +19,20 @@ pub(super) fn refusal(denied: Denied, waited: bool) -> Error {
             let message = format!("the server has failed {times} and is not started again yet: {reason}");
             Error::Unavailable(Refusal::new(message).hint(SEE_LOG))
         }
+        Denied::Quarantined { reason, offences, .. } => {
+            let message =
+                format!("the server is in quarantine, it has broken its limits {offences} times: {reason}");
+            Error::Unavailable(Refusal::new(message).hint(LIFT))
+        }
         Denied::Full => {
-            Error::Unavailable(Refusal::new("every place for a running server is taken by a busy one"))
+            let refusal = Refusal::new("every place for a running server is taken by a busy one");
+            Error::Unavailable(refusal.hint("runtime.max_awake sets how many there are"))
         }
         Denied::ShuttingDown => Error::Unavailable(Refusal::new("the platform is stopping")),
     }
 }
 
+const LIFT: &str = "wait, or end it: smcp lift SERVER";
 const SEE_LOG: &str = "its log says more: smcp logs SERVER";
 
 /// A state of the planner, in wall-clock time.
@@ -44,6 +51,9 @@ pub(super) fn hosted_state(state: SlotState, clock: &dyn Clock) -> HostedState {
         SlotState::Stopping => HostedState::Stopping,
         SlotState::Failing { reason, attempts, retry_at } => {
             HostedState::Failing { reason, attempts, retry_at: at(retry_at) }
+        }
+        SlotState::Quarantined { reason, offences, until } => {
+            HostedState::Quarantined { reason, offences, until: at(until) }
         }
     }
 }

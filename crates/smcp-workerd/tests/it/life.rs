@@ -49,7 +49,7 @@ async fn a_crash_names_its_reason_and_backs_off() {
     stage.text(&version, "/").await;
     assert!(matches!(stage.state(&version), HostedState::Ready { .. }));
     let Err(Error::Hosted(refusal)) = stage.get(&version, "/bomb").await else { panic!("crashed") };
-    let why = "ran out of memory: V8 reached its heap limit";
+    let why = "used more than its 128 MiB of memory: V8 reached its heap limit (limits.memory_mb)";
     assert_eq!(refusal.message, format!("the server's process ended during the call: {why}"));
     stage.lines.wait(&format!("[smcp] process 1 ended: {why}"), 1).await;
     let Err(Error::Unavailable(refusal)) = stage.get(&version, "/").await else { panic!("backs off") };
@@ -85,11 +85,11 @@ async fn a_version_that_does_not_start_tells_its_waiting_calls_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_hangs_is_killed() {
-    let stage =
-        Stage::new(fleet::Settings { start_deadline: Duration::from_millis(400), ..settings() }).await;
+    let stage = Stage::new(settings()).await;
     let version = stage.add(1, "for (;;); export default { fetch() {} };");
+    stage.limit(&version, |limits| limits.start_ms = 400);
     let Err(Error::Hosted(refusal)) = stage.get(&version, "/").await else { panic!("killed") };
-    assert_eq!(refusal.message, "the server did not start: did not start within 400 ms");
+    assert_eq!(refusal.message, "the server did not start: did not start within 400 ms (limits.start_ms)");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,7 @@ pub(crate) struct Stage {
     pub(crate) lines: Arc<Lines>,
     pub(crate) folder: Arc<tempfile::TempDir>,
     shelf: Arc<Shelf>,
+    limits: Mutex<HashMap<VersionRef, Limits>>,
     authority: Authority,
     caller: Arc<VerifiedCaller>,
     tenant: TenantId,
@@ -155,7 +156,8 @@ impl Stage {
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let (authority, caller) = admin(clock).await;
         let tenant = caller.tenant();
-        Self { supervisor, lines, folder, shelf, authority, caller, tenant }
+        let limits = Mutex::default();
+        Self { supervisor, lines, folder, shelf, limits, authority, caller, tenant }
     }
 
     /// Puts a bundle of one module on the shelf.
@@ -168,6 +170,16 @@ impl Stage {
         let version = VersionRef { tenant: self.tenant, server, digest: Digest::from_bytes([name; 32]) };
         self.shelf.0.lock().unwrap().insert(version, Arc::new(bundle));
         version
+    }
+
+    /// Sets limits of a version, from its next start on.
+    pub(crate) fn limit(&self, version: &VersionRef, change: impl FnOnce(&mut Limits)) {
+        change(self.limits.lock().unwrap().entry(*version).or_default());
+    }
+
+    pub(crate) fn target(&self, version: &VersionRef) -> Target {
+        let limits = self.limits.lock().unwrap().get(version).copied().unwrap_or_default();
+        Target { limits, ..target(*version) }
     }
 
     fn record(&self, version: &VersionRef) -> ServerRecord {
@@ -187,7 +199,7 @@ impl Stage {
     }
 
     pub(crate) async fn send(&self, version: &VersionRef, request: HostedRequest) -> Result<HostedResponse> {
-        self.supervisor.call(&self.permit(version), &target(*version), request).await
+        self.supervisor.call(&self.permit(version), &self.target(version), request).await
     }
 
     /// A GET whose answer is read to its end.

@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use smcp_core::{
     authority::{Deploy, Permit, UseServer},
-    fleet::{Fleet, Generation, Settings},
+    fleet::{Event, Fleet, Generation, Settings},
     ports::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Target, Trial, TrialRefused,
         Usage, UsageMeter, VersionRef,
@@ -139,9 +139,13 @@ impl Isolates for Supervisor {
         Ok(Box::new(started))
     }
 
-    fn warm(&self, _: &Target) {}
+    fn warm(&self, target: &Target) {
+        self.shared.warm(target);
+    }
 
-    fn lift(&self, _: &VersionRef) {}
+    fn lift(&self, version: &VersionRef) {
+        self.shared.observe(version, Event::Lifted);
+    }
 
     async fn retire(&self, version: &VersionRef) {
         self.shared.retire(version);

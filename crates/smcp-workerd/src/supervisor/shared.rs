@@ -121,6 +121,12 @@ impl Shared {
         self.lock().targets.insert(target.version, *target);
     }
 
+    /// Notes that a version will soon be needed.
+    pub(super) fn warm(self: &Arc<Self>, target: &Target) {
+        self.aim(target);
+        self.observe(&target.version, Event::Wanted);
+    }
+
     /// Waits for something that may change the plan.
     pub(super) async fn news(&self) {
         self.changed.notified().await;

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use crate::sandbox::{Cell, Lease};
 use nix::{
     errno::Errno,
     libc,
@@ -54,31 +55,44 @@ pub struct Meter {
 #[derive(Debug)]
 struct Process {
     pid: Pid,
-    /// Set when the process was reaped: from then on its number may be somebody else's. Held while the number is used.
-    ended: Mutex<Option<Ended>>,
+    /// Held while the number is used: once the process was reaped it may be somebody else's.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Alive(Belongings),
+    Ended(Ended),
+}
+
+/// What is a process's own until it is reaped.
+#[derive(Debug, Default)]
+pub(crate) struct Belongings {
+    pub(crate) cell: Option<Cell>,
+    pub(crate) uid: Option<Lease>,
 }
 
 /// What ends a process for good. Dropping it waits, so a child is never left a zombie.
 #[derive(Debug)]
-struct Life {
+pub(crate) struct Life {
     process: Arc<Process>,
     pidfd: AsyncFd<OwnedFd>,
 }
 
 impl Child {
-    /// Takes over a child that has not been reaped, with the reading ends of its standard output and error. To be called
-    /// on the runtime that will wait for it.
+    /// A child from its life, its output and what is its own.
     ///
     /// # Errors
     /// When the system has no descriptors left. The child is killed and reaped then.
-    pub(crate) fn adopt(pid: Pid, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
-        let process = Arc::new(Process { pid, ended: Mutex::new(None) });
-        let opened = pidfd_open(pid).and_then(watched);
-        let pidfd = opened.inspect_err(|_| {
-            process.signal(Signal::SIGKILL);
-            process.reap_now();
-        })?;
-        let life = Life { process: Arc::clone(&process), pidfd };
+    pub(crate) fn of(
+        life: Life,
+        (stdout, stderr): (OwnedFd, OwnedFd),
+        belongings: Belongings,
+    ) -> io::Result<Self> {
+        let process = Arc::clone(&life.process);
+        if let State::Alive(own) = &mut *process.lock() {
+            *own = belongings;
+        }
         let mut child = Self { life: Some(life), meter: Meter { process }, output: None };
         child.output = Some((pipe::Receiver::from_owned_fd(stdout)?, pipe::Receiver::from_owned_fd(stderr)?));
         Ok(child)
@@ -131,7 +145,17 @@ impl Drop for Child {
 }
 
 impl Life {
-    async fn wait(&self) -> io::Result<Ended> {
+    /// Takes over a child that has not been reaped.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left. The child is killed and reaped then.
+    pub(crate) fn adopt(pid: Pid) -> io::Result<Self> {
+        let process = Arc::new(Process { pid, state: Mutex::new(State::Alive(Belongings::default())) });
+        let pidfd = pidfd_open(pid).and_then(watched).inspect_err(|_| process.end())?;
+        Ok(Self { process, pidfd })
+    }
+
+    pub(crate) async fn wait(&self) -> io::Result<Ended> {
         loop {
             if let Some(ended) = self.process.reap(libc::WNOHANG)? {
                 return Ok(ended);
@@ -143,52 +167,54 @@ impl Life {
 
 impl Drop for Life {
     fn drop(&mut self) {
-        if self.process.lock().is_none() {
-            self.process.signal(Signal::SIGKILL);
-            self.process.reap_now();
-        }
+        self.process.end();
     }
 }
 
 impl Process {
-    fn lock(&self) -> MutexGuard<'_, Option<Ended>> {
-        // It only ever goes from nothing to an end.
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // It only ever goes from alive to ended.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn signal(&self, signal: Signal) {
-        let ended = self.lock();
-        if ended.is_none() {
+        if let State::Alive(_) = *self.lock() {
             // It may be a zombie, which minds nothing.
             let _ = kill(self.pid, signal);
         }
     }
 
-    /// Waits on this thread; for a process that was killed.
-    fn reap_now(&self) {
+    /// Kills it and waits on this thread.
+    fn end(&self) {
+        self.signal(Signal::SIGKILL);
         // Nothing is left to do about one that cannot be reaped.
         let _ = self.reap(0);
     }
 
     fn reap(&self, options: libc::c_int) -> io::Result<Option<Ended>> {
-        let mut ended = self.lock();
-        if ended.is_none()
-            && let Some((status, used)) = wait4(self.pid, options)?
-        {
-            *ended = Some(Ended {
-                status,
-                out_of_memory: false,
-                cpu: duration(used.ru_utime) + duration(used.ru_stime),
-                peak_memory: u64::try_from(used.ru_maxrss).unwrap_or(0) << 10,
-            });
-        }
-        Ok(*ended)
+        let mut state = self.lock();
+        let own = match &*state {
+            State::Ended(ended) => return Ok(Some(*ended)),
+            State::Alive(own) => own,
+        };
+        let Some((status, used)) = wait4(self.pid, options)? else { return Ok(None) };
+        let most = u64::try_from(used.ru_maxrss).unwrap_or(0) << 10;
+        let ended = Ended {
+            status,
+            out_of_memory: own.cell.as_ref().is_some_and(Cell::out_of_memory),
+            cpu: duration(used.ru_utime) + duration(used.ru_stime),
+            peak_memory: own.cell.as_ref().and_then(Cell::peak).unwrap_or(most),
+        };
+        *state = State::Ended(ended);
+        Ok(Some(ended))
     }
 
     /// Uses the number while it is surely the process's own.
-    fn alive<T>(&self, measure: impl FnOnce(Pid) -> io::Result<T>) -> io::Result<T> {
-        let ended = self.lock();
-        if ended.is_some() { Err(io::Error::from(Errno::ESRCH)) } else { measure(self.pid) }
+    fn alive<T>(&self, measure: impl FnOnce(Pid, &Belongings) -> io::Result<T>) -> io::Result<T> {
+        match &*self.lock() {
+            State::Alive(own) => measure(self.pid, own),
+            State::Ended(_) => Err(io::Error::from(Errno::ESRCH)),
+        }
     }
 }
 
@@ -198,7 +224,7 @@ impl Meter {
     /// # Errors
     /// When it has ended.
     pub fn cpu(&self) -> io::Result<Duration> {
-        let time = self.process.alive(|pid| Ok(clock_getcpuclockid(pid)?.now()?))?;
+        let time = self.process.alive(|pid, _| Ok(clock_getcpuclockid(pid)?.now()?))?;
         Ok(Duration::from(time))
     }
 
@@ -207,7 +233,7 @@ impl Meter {
     /// # Errors
     /// When it has ended.
     pub fn memory(&self) -> io::Result<u64> {
-        self.process.alive(|pid| {
+        self.process.alive(|pid, _| {
             let statm = fs::read_to_string(format!("/proc/{pid}/statm"))?;
             let mut pages = statm.split_ascii_whitespace().skip(1).map(|number| number.parse::<u64>().ok());
             let (Some(Some(resident)), Some(Some(shared))) = (pages.next(), pages.next()) else {
@@ -223,7 +249,10 @@ impl Meter {
     /// # Errors
     /// When it has ended.
     pub fn peak(&self) -> io::Result<u64> {
-        self.process.alive(|pid| {
+        self.process.alive(|pid, own| {
+            if let Some(peak) = own.cell.as_ref().and_then(Cell::peak) {
+                return Ok(peak);
+            }
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
@@ -283,7 +312,7 @@ mod tests {
         let mut child = shell.spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-        Child::adopt(pid, stdout.into(), stderr.into()).unwrap()
+        Child::of(Life::adopt(pid).unwrap(), (stdout.into(), stderr.into()), Belongings::default()).unwrap()
     }
 
     #[tokio::test]
@@ -300,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_may_be_given_up() {
-        let mut child = shell("read line");
+        let mut child = shell("while :; do :; done");
         tokio::select! {
             biased;
             _ = child.wait() => panic!("it waits for input"),
@@ -311,7 +340,6 @@ mod tests {
         meter.cpu().unwrap();
         child.signal(Signal::SIGTERM);
         let ended = child.wait().await;
-        // An empty input may have ended it first.
         assert!(ended.is_ok());
     }
 

@@ -1,6 +1,8 @@
 //! The only way out of hosted code: for now a service that refuses every request and names the line that would allow it.
 
-use std::{convert::Infallible, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, fs, io, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -28,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Listens on the path and answers 403 to everything, until the task is aborted.
 pub(crate) fn refuse_all(path: &Path, clock: Arc<dyn Clock>) -> io::Result<JoinHandle<()>> {
     let listener = UnixListener::bind(path)?;
+    // Hosted processes run as users of their own. Its folder is closed, so only whom the sandbox shows it can connect.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     #[allow(clippy::disallowed_methods, reason = "the supervisor aborts it when it is dropped")]
     Ok(tokio::spawn(accept(listener, clock)))
 }

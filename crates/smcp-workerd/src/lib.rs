@@ -12,11 +12,12 @@ mod locate;
 mod logline;
 mod process;
 mod run_folder;
+pub mod sandbox;
 mod supervisor;
 mod trial;
 
 pub use cache::Bundles;
 pub use child::{Child, Ended, Meter};
-pub use launcher::{LaunchSpec, Launcher, PlainLauncher};
+pub use launcher::{LaunchSpec, Launcher};
 pub use locate::{Workerd, in_runtime, locate};
 pub use supervisor::{Options, Parts, Supervisor};

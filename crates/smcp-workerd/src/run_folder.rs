@@ -54,6 +54,9 @@ impl RunFolder {
         let folder = Self { path, next: AtomicU64::new(1) };
         fs::create_dir_all(folder.health())?;
         fs::write(folder.health().join("ok"), "ok\n")?;
+        // Read by every hosted process, whoever it runs as, where the sandbox shows it the folder.
+        fs::set_permissions(folder.health(), fs::Permissions::from_mode(0o755))?;
+        fs::set_permissions(folder.health().join("ok"), fs::Permissions::from_mode(0o644))?;
         Ok(folder)
     }
 

@@ -4,6 +4,7 @@ mod call;
 mod completions;
 mod connection;
 mod deploy;
+mod doctor;
 mod failure;
 mod init;
 mod keys;
@@ -86,6 +87,8 @@ enum Command {
     Logout,
     /// Show whom the key stands for
     Whoami,
+    /// Show whether hosted code can run here in every layer of its sandbox
+    Doctor(doctor::DoctorArgs),
     /// Show all settings
     Config(settings::ConfigArgs),
     /// Print completions for a shell
@@ -139,6 +142,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Login(args) => login::login(context, &args),
         Command::Logout => login::logout(context),
         Command::Whoami => login::whoami(context),
+        Command::Doctor(args) => doctor::run(context, args),
         Command::Config(args) => settings::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
     }

@@ -26,7 +26,10 @@ use smcp_core::{
 use smcp_manifest::Bundle;
 use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
 use smcp_types::{Error, Refusal, Result, Secret};
-use smcp_workerd::{Bundles, Options, Parts, PlainLauncher, Supervisor, Workerd};
+use smcp_workerd::{
+    Bundles, Options, Parts, Supervisor, Workerd,
+    sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -62,8 +65,38 @@ pub(crate) struct NodeConfig {
     pub(crate) idle_after: Duration,
     /// How long in-flight calls may take when the node stops.
     pub(crate) drain: Duration,
+    /// How hosted code is locked in.
+    pub(crate) sandbox: SandboxConfig,
     /// One JSON line per event on standard output instead of words.
     pub(crate) json: bool,
+}
+
+/// What an operator decides about the sandbox.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SandboxConfig {
+    /// Layers to do without.
+    pub(crate) without: Vec<Layer>,
+    /// Whether a system call outside of the exact list ends the process.
+    pub(crate) strict: bool,
+    /// The first of the user ids for servers.
+    pub(crate) uid_base: Option<u32>,
+}
+
+impl SandboxConfig {
+    /// The sandbox of a node whose private folder this is.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub(crate) fn open(&self, run_dir: PathBuf) -> std::io::Result<Sandbox> {
+        Sandbox::new(SandboxOptions {
+            // The very binary that runs, also when another has been put in its place.
+            stub: PathBuf::from("/proc/self/exe"),
+            layers: Layers::all().without(&self.without),
+            strict: self.strict,
+            run_dir,
+            uid_base: self.uid_base,
+        })
+    }
 }
 
 /// A node that is put together and not yet serving.
@@ -89,7 +122,8 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
     let address = listener.local_addr().map_err(Error::internal)?;
     let settings = settings(&config, address)?;
     let origin = settings.external_url.origin();
-    let node = assemble(&config, data, workerd, settings).await?;
+    let sandbox = sandbox(&config, &data, &workerd).await?;
+    let node = assemble(&config, data, (workerd, sandbox), settings).await?;
     announce(&config, node.first_key.as_ref(), &origin, address)?;
     let router = smcp_http::router(Arc::clone(&node.platform));
     let clock = Arc::clone(&node.clock);
@@ -119,7 +153,24 @@ impl Node {
     }
 }
 
-async fn assemble(config: &NodeConfig, data: DataDir, workerd: Workerd, settings: Settings) -> Result<Node> {
+/// The sandbox for hosted code. A layer that is missing keeps the node from starting, unless its operator does without.
+async fn sandbox(config: &NodeConfig, data: &DataDir, workerd: &Workerd) -> Result<Sandbox> {
+    let sandbox = config.sandbox.open(data.join("run")).map_err(Error::internal)?;
+    let survey = survey(&sandbox, workerd.path()).await?;
+    survey.verdict()?;
+    if !config.sandbox.without.is_empty() {
+        let without: Vec<_> = config.sandbox.without.iter().map(|layer| layer.name()).collect();
+        tracing::warn!(without = without.join(","), "hosted code runs without some layers of its sandbox");
+    }
+    Ok(sandbox)
+}
+
+async fn assemble(
+    config: &NodeConfig,
+    data: DataDir,
+    (workerd, sandbox): (Workerd, Sandbox),
+    settings: Settings,
+) -> Result<Node> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let master = data.master_key(config, &*entropy)?;
@@ -136,7 +187,7 @@ async fn assemble(config: &NodeConfig, data: DataDir, workerd: Workerd, settings
         clock: Arc::clone(&clock),
         logs: logbook.clone(),
         bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
-        launcher: Arc::new(PlainLauncher::new().map_err(Error::internal)?),
+        launcher: Arc::new(sandbox),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
@@ -195,7 +246,7 @@ fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
 }
 
 /// Where `npm ci` may have put workerd: beside the sources, beside the binary, in the data directory.
-fn runtime_places(data: &Path) -> Vec<PathBuf> {
+pub(crate) fn runtime_places(data: &Path) -> Vec<PathBuf> {
     let binary = std::env::current_exe().ok();
     let beside =
         binary.iter().flat_map(|path| path.ancestors().skip(1).take(4)).map(|folder| folder.join("runtime"));

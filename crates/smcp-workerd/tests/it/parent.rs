@@ -39,7 +39,7 @@ fn kill_9_of_the_platform_leaves_no_process() {
         .unwrap();
     let mut lines = BufReader::new(platform.stdout.take().unwrap()).lines().map(Result::unwrap);
     let folder = lines.find_map(|line| line.split_once("folder ").map(|(_, path)| path.to_owned())).unwrap();
-    let children = processes_with(&folder);
+    let children = children(platform.id());
     assert_eq!(children.len(), 1, "one workerd runs");
     platform.kill().unwrap();
     assert_eq!(platform.wait().unwrap().signal(), Some(9));
@@ -55,14 +55,16 @@ fn kill_9_of_the_platform_leaves_no_process() {
     panic!("{children:?} outlived the platform");
 }
 
-/// Processes that were given a path of this folder as an argument.
-fn processes_with(folder: &str) -> Vec<u32> {
+/// Processes whose parent is this one: hosted ones, and no stub.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let names = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(folder)
+    let is_child = |pid: &u32| {
+        // The parent's id stands second after the name, which is in parentheses.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        after_name.split_whitespace().nth(1) == Some(&parent.to_string())
     };
-    processes.filter(names).collect()
+    processes.filter(is_child).collect()
 }

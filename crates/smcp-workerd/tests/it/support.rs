@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -27,7 +28,10 @@ use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::Action;
 use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
-use smcp_workerd::{Bundles, Options, Parts, PlainLauncher, Supervisor, Workerd, in_runtime, locate};
+use smcp_workerd::{
+    Bundles, Options, Parts, Supervisor, Workerd, in_runtime, locate,
+    sandbox::{Layers, Sandbox, SandboxOptions},
+};
 use tokio::sync::Notify;
 
 /// Nothing in these tests takes this long unless it is broken.
@@ -132,6 +136,18 @@ pub(crate) fn workerd() -> Workerd {
     locate(explicit, &[in_runtime(&runtime)]).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
+/// A sandbox with every layer.
+pub(crate) fn sandbox(folder: &Path) -> Sandbox {
+    let options = SandboxOptions {
+        stub: env!("CARGO_BIN_EXE_smcp-sandbox-stub").into(),
+        layers: Layers::all(),
+        strict: false,
+        run_dir: folder.join("run"),
+        uid_base: None,
+    };
+    Sandbox::new(options).unwrap()
+}
+
 impl Stage {
     pub(crate) async fn new(fleet: fleet::Settings) -> Self {
         Self::in_folder(fleet, Arc::new(tempfile::tempdir().unwrap())).await
@@ -151,7 +167,7 @@ impl Stage {
             clock: Arc::clone(&clock),
             logs: lines.clone(),
             bundles: shelf.clone(),
-            launcher: Arc::new(PlainLauncher::new().unwrap()),
+            launcher: Arc::new(sandbox(folder.path())),
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let (authority, caller) = admin(clock).await;
@@ -234,9 +250,8 @@ impl Stage {
     /// Files in the run folder that are not the platform's own two.
     pub(crate) fn sockets(&self) -> usize {
         let entries = std::fs::read_dir(self.folder.path().join("run")).unwrap();
-        entries
-            .filter(|e| !["egress", "health"].contains(&e.as_ref().unwrap().file_name().to_str().unwrap()))
-            .count()
+        let sockets = entries.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_socket());
+        sockets.filter(|socket| socket.file_name() != "egress").count()
     }
 }
 

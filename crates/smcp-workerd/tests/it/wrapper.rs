@@ -83,6 +83,7 @@ async fn a_trace_goes_on_to_egress_unless_hosted_code_has_its_own() {
     let path = stage.folder.path().join("run/egress");
     std::fs::remove_file(&path).unwrap();
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let echo = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -36,6 +36,12 @@ pub(crate) struct UpArgs {
     /// How long calls under way may take when the node stops [default: 30s]
     #[arg(long, value_name = "SECONDS")]
     drain: Option<String>,
+    /// Layers of the sandbox that hosted code runs without, separated by commas: `smcp doctor` names them
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    sandbox_without: Vec<String>,
+    /// End a hosted process at any system call that workerd was not seen to use
+    #[arg(long)]
+    sandbox_strict: bool,
 }
 
 impl UpArgs {
@@ -43,7 +49,11 @@ impl UpArgs {
         let one = |key, value: Option<String>| value.map(|value| (key, vec![value]));
         let origins =
             (!self.allowed_origin.is_empty()).then_some(("node.allowed_origins", self.allowed_origin));
+        let layers = (!self.sandbox_without.is_empty()).then_some(("sandbox.without", self.sandbox_without));
+        let strict = self.sandbox_strict.then(|| ("sandbox.strict", vec![true.to_string()]));
         let flags = [
+            layers,
+            strict,
             one("node.data", self.data),
             one("node.listen", self.listen),
             one("node.external_url", self.external_url),

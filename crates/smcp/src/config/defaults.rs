@@ -7,7 +7,10 @@ use super::{
     client::DEFAULT_ENDPOINT,
     duration,
     node::{DEFAULT_DRAIN, DEFAULT_IDLE_AFTER, DEFAULT_LISTEN},
-    setting::{DATA, DRAIN, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE},
+    setting::{
+        DATA, DRAIN, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE, SANDBOX_STRICT,
+        SANDBOX_WITHOUT,
+    },
 };
 
 /// The default of a setting, if it has one.
@@ -31,6 +34,10 @@ pub(crate) fn default_text(layers: &Layers, setting: &Setting) -> Option<String>
         Some(duration::shown(DEFAULT_IDLE_AFTER))
     } else if is(DRAIN) {
         Some(duration::shown(DEFAULT_DRAIN))
+    } else if is(SANDBOX_WITHOUT) {
+        Some("none".to_owned())
+    } else if is(SANDBOX_STRICT) {
+        Some("false".to_owned())
     } else {
         None
     }

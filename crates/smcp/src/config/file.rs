@@ -77,6 +77,9 @@ impl ConfigFile {
     }
 }
 
+/// The tables of the file.
+const SECTIONS: [&str; 2] = ["node", "sandbox"];
+
 /// What has been read so far.
 struct Found<'t> {
     text: &'t str,
@@ -91,8 +94,8 @@ impl Found<'_> {
             let line = line_of(self.text, key.span().start);
             let setting = ALL.into_iter().find(|setting| setting.key == path);
             match (setting, value.get_ref()) {
-                (None, DeValue::Table(inner)) if prefix.is_empty() && path == "node" => {
-                    self.table("node.", inner)
+                (None, DeValue::Table(inner)) if prefix.is_empty() && SECTIONS.contains(&path.as_str()) => {
+                    self.table(&format!("{path}."), inner)
                 }
                 (None, _) => self.mistakes.push((line, unknown(&path))),
                 (Some(setting), _) if !setting.in_file => {
@@ -116,6 +119,14 @@ fn values(setting: &Setting, value: &DeValue<'_>) -> Result<Vec<String>, &'stati
             let number = value.as_integer().map(|number| number.as_str().to_owned());
             let text = number.or_else(|| text(value)).map(|text| vec![text]);
             text.ok_or("must be a whole number of seconds, or a string such as \"5m\"")
+        }
+        Shape::Switch => {
+            let switch = value.as_bool().map(|switch| vec![switch.to_string()]);
+            switch.ok_or("must be true or false")
+        }
+        Shape::Number => {
+            let number = value.as_integer().map(|number| vec![number.as_str().to_owned()]);
+            number.ok_or("must be a whole number")
         }
         Shape::List => {
             let items = value.as_array().map(|items| items.iter().map(|item| text(item.get_ref())).collect());

@@ -40,7 +40,7 @@ impl Layers {
         if let Some(text) = self.environment.text(setting.variable)? {
             let values = match setting.shape {
                 Shape::List => text.split(',').map(|item| item.trim().to_owned()).collect(),
-                Shape::Text | Shape::Secret | Shape::Duration => vec![text],
+                Shape::Text | Shape::Secret | Shape::Duration | Shape::Switch | Shape::Number => vec![text],
             };
             return Ok(Some(Given { values, source: Source::Environment(setting.variable) }));
         }

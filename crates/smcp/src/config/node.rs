@@ -4,14 +4,17 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use smcp_core::settings::ExternalUrl;
 use smcp_types::Secret;
+use smcp_workerd::sandbox::Layer;
 
 use super::{
     Layers, Source, duration,
+    layers::Reading,
     setting::{
-        ALLOWED_ORIGINS, DATA, DRAIN, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE, WORKERD,
+        ALLOWED_ORIGINS, DATA, DRAIN, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE,
+        SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, WORKERD,
     },
 };
-use crate::node::NodeConfig;
+use crate::node::{NodeConfig, SandboxConfig};
 
 /// Where a node listens when nobody says.
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
@@ -33,6 +36,7 @@ pub(crate) struct NodeSettings {
     workerd: Option<PathBuf>,
     idle_after: Duration,
     drain: Duration,
+    sandbox: SandboxConfig,
 }
 
 impl NodeSettings {
@@ -68,6 +72,7 @@ impl NodeSettings {
         let workerd = reading.one(&WORKERD, path);
         let idle_after = reading.one(&IDLE_AFTER, duration);
         let drain = reading.one(&DRAIN, duration);
+        let sandbox = sandbox(&mut reading);
         let settings = data.map(|data| Self {
             data,
             listen: listen.map_or(DEFAULT_LISTEN, |(listen, _)| listen),
@@ -78,6 +83,7 @@ impl NodeSettings {
             workerd: workerd.map(|(path, _)| path),
             idle_after: idle_after.map_or(DEFAULT_IDLE_AFTER, |(duration, _)| duration),
             drain: drain.map_or(DEFAULT_DRAIN, |(duration, _)| duration),
+            sandbox,
         });
         reading.finish(settings)
     }
@@ -94,8 +100,27 @@ impl NodeSettings {
             workerd: self.workerd,
             idle_after: self.idle_after,
             drain: self.drain,
+            sandbox: self.sandbox,
             json,
         }
+    }
+}
+
+/// The settings of the sandbox.
+fn sandbox(reading: &mut Reading<'_>) -> SandboxConfig {
+    let without = reading.many(&SANDBOX_WITHOUT, |text, _| text.parse::<Layer>());
+    let strict = reading.one(&SANDBOX_STRICT, |text, _| {
+        text.parse::<bool>().map_err(|_| format!("must be true or false: {text:?}"))
+    });
+    let uid_base = reading.one(&SANDBOX_UID_BASE, |text, _| match text.parse::<u32>() {
+        // Ids below are for people and services, and there must be room for all of them above.
+        Ok(base) if (1_000..=u32::MAX - 65_536 - 1).contains(&base) => Ok(base),
+        Ok(_) | Err(_) => Err(format!("must be a user id from 1000 on with 65536 more above it: {text:?}")),
+    });
+    SandboxConfig {
+        without: without.map_or_else(Vec::new, |(layers, _)| layers),
+        strict: strict.is_some_and(|(strict, _)| strict),
+        uid_base: uid_base.map(|(base, _)| base),
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) enum Shape {
     Duration,
     /// A list of strings; separated by commas in the environment.
     List,
+    /// True or false.
+    Switch,
+    /// A whole number.
+    Number,
 }
 
 /// One setting.
@@ -100,8 +104,30 @@ pub(crate) const DRAIN: Setting = setting(
     "how long calls under way may take when the node stops",
 );
 
+pub(crate) const SANDBOX_WITHOUT: Setting = setting(
+    "sandbox.without",
+    Some("--sandbox-without"),
+    "SMCP_SANDBOX_WITHOUT",
+    Shape::List,
+    "layers of the sandbox that hosted code runs without",
+);
+pub(crate) const SANDBOX_STRICT: Setting = setting(
+    "sandbox.strict",
+    Some("--sandbox-strict"),
+    "SMCP_SANDBOX_STRICT",
+    Shape::Switch,
+    "whether any system call that workerd was not seen to use ends the process",
+);
+pub(crate) const SANDBOX_UID_BASE: Setting = setting(
+    "sandbox.uid_base",
+    None,
+    "SMCP_SANDBOX_UID_BASE",
+    Shape::Number,
+    "the first of the 65536 user ids for servers",
+);
+
 /// Every setting, in the order they are shown.
-pub(crate) const ALL: [&Setting; 12] = [
+pub(crate) const ALL: [&Setting; 15] = [
     &ENDPOINT,
     &KEY,
     &TENANT,
@@ -114,6 +140,9 @@ pub(crate) const ALL: [&Setting; 12] = [
     &WORKERD,
     &IDLE_AFTER,
     &DRAIN,
+    &SANDBOX_WITHOUT,
+    &SANDBOX_STRICT,
+    &SANDBOX_UID_BASE,
 ];
 
 /// Where a value came from.

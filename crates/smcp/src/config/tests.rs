@@ -118,11 +118,28 @@ fn a_node_listens_to_the_network_behind_tls_alone() {
 #[test]
 fn a_node_has_defaults_for_everything() {
     let config = NodeSettings::read(&layers(&[], &[("HOME", "/home/u")], "")).unwrap().into_config(true);
-    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, workerd: None, idle_after: 300s, drain: 30s, json: true }"#);
+    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, workerd: None, idle_after: 300s, drain: 30s, sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
     let config = NodeSettings::read(&layers(&[], &[], "[node]\ndata = \"d\"\nidle_after = 5\n")).unwrap();
     let config = config.into_config(false);
     assert_eq!((config.data, config.idle_after.as_secs()), (PathBuf::from("/etc/smcp/d"), 5));
     assert!(NodeSettings::read(&layers(&[], &[], "")).is_err(), "no HOME, no data directory");
+}
+
+#[test]
+fn the_sandbox_has_a_table_of_its_own() {
+    let text = "[sandbox]\nwithout = [\"uid\", \"user-ns\"]\nstrict = true\nuid_base = 300000\n";
+    let home = ("HOME", "/home/u");
+    let config = NodeSettings::read(&layers(&[], &[home], text)).unwrap().into_config(true).sandbox;
+    let without: Vec<_> = config.without.iter().map(|layer| layer.name()).collect();
+    assert_eq!((without, config.strict, config.uid_base), (vec!["uid", "user-ns"], true, Some(300_000)));
+    let variables = [home, ("SMCP_SANDBOX_WITHOUT", "seccomp, walls"), ("SMCP_SANDBOX_UID_BASE", "7")];
+    let mistakes = NodeSettings::read(&layers(&[], &variables, "")).unwrap_err();
+    assert!(
+        mistakes[0].starts_with("SMCP_SANDBOX_WITHOUT is no layer of the sandbox: \"walls\""),
+        "{mistakes:?}"
+    );
+    assert!(mistakes[1].starts_with("SMCP_SANDBOX_UID_BASE must be a user id from 1000 on"), "{mistakes:?}");
+    assert!(ConfigFile::parse("[sandbox]\nstrict = 1\n").is_err());
 }
 
 #[test]

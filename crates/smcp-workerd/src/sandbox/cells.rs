@@ -1,0 +1,380 @@
+//! Cgroups: one folder for this node in each hierarchy, and in it one cell for each process, gone when the process is.
+//! Version 1 is tested; version 2 is written from its documentation.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use smcp_types::Limits;
+
+use super::{Layer, Layers};
+
+/// Most threads and processes of a cell; V8 has up to 16 threads.
+const MAX_PIDS: u32 = 64;
+/// The period over which processor time is shared out, in microseconds.
+const PERIOD: u32 = 100_000;
+/// How often a leftover that does not go at once is tried again at start, and the pause between.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What a hierarchy controls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Cpu,
+    Pids,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
+        }
+    }
+
+    fn layer(self) -> Layer {
+        match self {
+            Self::Memory => Layer::MemoryCgroup,
+            Self::Cpu => Layer::CpuCgroup,
+            Self::Pids => Layer::PidsCgroup,
+        }
+    }
+}
+
+/// Version 1 has a hierarchy for each controller, version 2 has one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Version 1.
+    One,
+    /// Version 2.
+    Two,
+}
+
+/// The node's folder for one controller.
+#[derive(Clone, Debug)]
+struct Folder {
+    controller: Controller,
+    version: Version,
+    path: PathBuf,
+}
+
+/// The node's cgroups.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    folders: Vec<Folder>,
+    /// Controllers that cannot be used, and why.
+    missing: Vec<(Layer, String)>,
+    stale: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+/// The cell of one process.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    folders: Vec<Folder>,
+    paths: Vec<PathBuf>,
+    stale: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl Cells {
+    /// Finds the hierarchies, makes this node's folder in each, and clears away what a killed node of the same name has
+    /// left: processes are killed and their cells removed. `note` is where the folders are written down, because a node
+    /// may be started in another cgroup the next time.
+    pub(crate) fn open(name: &str, note: &Path) -> Self {
+        for path in fs::read_to_string(note).unwrap_or_default().lines().map(Path::new) {
+            // The note may be damaged: only folders that this code makes are touched.
+            if path.file_name().is_some_and(|last| last == name) && path.join("cgroup.procs").is_file() {
+                clear(path);
+            }
+        }
+        let mut cells = Self { folders: Vec::new(), missing: Vec::new(), stale: Arc::default() };
+        for controller in Controller::ALL {
+            match open_folder(controller, name, &cells.folders) {
+                Ok(folder) => cells.folders.push(folder),
+                Err(why) => cells.missing.push((controller.layer(), why)),
+            }
+        }
+        let paths: Vec<_> = cells.folders.iter().map(|folder| folder.path.display().to_string()).collect();
+        // Without the note a leftover in another cgroup stays, empty: its processes died with their node.
+        let _ = fs::write(note, paths.join("\n"));
+        cells
+    }
+
+    /// Why this layer cannot be had.
+    pub(crate) fn why_missing(&self, layer: Layer) -> Option<&str> {
+        self.missing.iter().find(|(missing, _)| *missing == layer).map(|(_, why)| why.as_str())
+    }
+
+    /// The version in use, if any.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.folders.first().map(|folder| folder.version)
+    }
+
+    /// A cell with these limits, for the layers that are wanted.
+    ///
+    /// # Errors
+    /// When one of them cannot be had.
+    pub(crate) fn cell(&self, label: &str, limits: &Limits, layers: &Layers) -> io::Result<Option<Cell>> {
+        self.sweep();
+        let mut cell = Cell { folders: Vec::new(), paths: Vec::new(), stale: Arc::clone(&self.stale) };
+        for controller in Controller::ALL {
+            if !layers.has(controller.layer()) {
+                continue;
+            }
+            if let Some(why) = self.why_missing(controller.layer()) {
+                return Err(io::Error::other(format!("{}: {why}", controller.layer())));
+            }
+            for folder in self.folders.iter().filter(|folder| folder.controller == controller) {
+                let path = folder.path.join(label);
+                if !cell.paths.contains(&path) {
+                    fs::create_dir(&path).map_err(|error| at(&path, &error))?;
+                    cell.paths.push(path.clone());
+                }
+                limit(controller, folder.version, &path, limits)?;
+                cell.folders.push(Folder { path, ..folder.clone() });
+            }
+        }
+        Ok((!cell.paths.is_empty()).then_some(cell))
+    }
+
+    /// Tries again to remove cells whose processes took their time.
+    fn sweep(&self) {
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        stale.retain(|path| fs::remove_dir(path).is_err_and(|error| error.kind() != ErrorKind::NotFound));
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        self.sweep();
+        for folder in &self.folders {
+            // Not while a cell is left; the next start clears it.
+            let _ = fs::remove_dir(&folder.path);
+        }
+    }
+}
+
+impl Cell {
+    /// The files a process writes itself into.
+    pub(crate) fn procs(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.paths.iter().map(|path| path.join("cgroup.procs"))
+    }
+
+    fn memory(&self) -> Option<&Folder> {
+        self.folders.iter().find(|folder| folder.controller == Controller::Memory)
+    }
+
+    /// Whether the kernel has killed a process of it for its memory.
+    pub(crate) fn out_of_memory(&self) -> bool {
+        self.memory().is_some_and(|folder| {
+            let file = match folder.version {
+                Version::One => "memory.oom_control",
+                Version::Two => "memory.events",
+            };
+            let text = fs::read_to_string(folder.path.join(file)).unwrap_or_default();
+            let kills = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+            kills.is_some_and(|kills| kills.trim() != "0")
+        })
+    }
+
+    /// The most memory it ever had, in bytes.
+    pub(crate) fn peak(&self) -> Option<u64> {
+        let folder = self.memory()?;
+        let file = match folder.version {
+            Version::One => "memory.max_usage_in_bytes",
+            Version::Two => "memory.peak",
+        };
+        fs::read_to_string(folder.path.join(file)).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        for path in &self.paths {
+            if fs::remove_dir(path).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+                self.stale.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+            }
+        }
+    }
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn set(folder: &Path, file: &str, value: impl ToString) -> io::Result<()> {
+    let path = folder.join(file);
+    fs::write(&path, value.to_string()).map_err(|error| at(&path, &error))
+}
+
+fn limit(controller: Controller, version: Version, folder: &Path, limits: &Limits) -> io::Result<()> {
+    let bytes = u64::from(limits.memory_mb) << 20;
+    let quota = limits.cpu_percent * (PERIOD / 100);
+    match (controller, version) {
+        (Controller::Memory, Version::One) => {
+            set(folder, "memory.limit_in_bytes", bytes)?;
+            // Memory and swap together: no more than memory alone, so no swap. Not every kernel counts swap.
+            match set(folder, "memory.memsw.limit_in_bytes", bytes) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                Ok(()) | Err(_) => Ok(()),
+            }
+        }
+        (Controller::Memory, Version::Two) => {
+            set(folder, "memory.max", bytes)?;
+            // Not there where there is no swap.
+            if folder.join("memory.swap.max").exists() {
+                set(folder, "memory.swap.max", 0)?;
+            }
+            set(folder, "memory.oom.group", 1)
+        }
+        (Controller::Cpu, Version::One) => {
+            set(folder, "cpu.cfs_period_us", PERIOD)?;
+            set(folder, "cpu.cfs_quota_us", quota)
+        }
+        (Controller::Cpu, Version::Two) => set(folder, "cpu.max", format!("{quota} {PERIOD}")),
+        (Controller::Pids, Version::One | Version::Two) => set(folder, "pids.max", MAX_PIDS),
+    }
+}
+
+/// The node's folder for a controller, below the cgroup that this process is in: what holds for us holds for it.
+fn open_folder(controller: Controller, name: &str, opened: &[Folder]) -> Result<Folder, String> {
+    let (mounts, own) = ("/proc/self/mountinfo", "/proc/self/cgroup");
+    let read = |path| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
+    let hierarchies = hierarchies(&read(mounts)?, &read(own)?);
+    let one =
+        hierarchies.iter().find(|place| place.controllers.iter().any(|found| found == controller.name()));
+    let folder = match one {
+        Some(place) => Folder { controller, version: Version::One, path: place.path.join(name) },
+        None => {
+            let two = hierarchies.iter().find(|place| place.controllers.is_empty());
+            let two =
+                two.ok_or_else(|| format!("no cgroup hierarchy for {} is mounted", controller.name()))?;
+            let path = delegated(&two.path, controller).map_err(|error| error.to_string())?.join(name);
+            Folder { controller, version: Version::Two, path }
+        }
+    };
+    if !opened.iter().any(|other| other.path == folder.path) {
+        clear(&folder.path);
+    }
+    match fs::create_dir(&folder.path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(at(&folder.path, &error).to_string()),
+        Ok(()) | Err(_) => {
+            if folder.version == Version::Two {
+                set(&folder.path, "cgroup.subtree_control", format!("+{}", controller.name()))
+                    .map_err(|error| error.to_string())?;
+            }
+            Ok(folder)
+        }
+    }
+}
+
+/// Where in a version 2 hierarchy folders with this controller can be made: in our own cgroup where it is delegated to us
+/// alone, else at the root. Processes and controllers may not be in one folder, so we move into one of our own.
+fn delegated(own: &Path, controller: Controller) -> io::Result<PathBuf> {
+    let available = fs::read_to_string(own.join("cgroup.controllers"))?;
+    if !available.split_ascii_whitespace().any(|found| found == controller.name()) {
+        return Err(io::Error::other(format!("cgroup 2 here has no {} controller", controller.name())));
+    }
+    let enable = || set(own, "cgroup.subtree_control", format!("+{}", controller.name()));
+    if enable().is_ok() {
+        return Ok(own.to_owned());
+    }
+    let ours = own.join("smcp-node");
+    fs::create_dir_all(&ours).map_err(|error| at(&ours, &error))?;
+    set(&ours, "cgroup.procs", 0)?;
+    enable()?;
+    Ok(own.to_owned())
+}
+
+/// A mounted hierarchy, with the folder of this process in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Hierarchy {
+    /// Version 1's; none for version 2.
+    controllers: Vec<String>,
+    path: PathBuf,
+}
+
+/// Reads the mounts and our place in each hierarchy.
+fn hierarchies(mounts: &str, own: &str) -> Vec<Hierarchy> {
+    let mut found = Vec::new();
+    for line in mounts.lines() {
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        let mut left = left.split(' ').skip(3);
+        let (Some(root), Some(point)) = (left.next(), left.next()) else { continue };
+        let mut right = right.split(' ');
+        let (kind, options) = (right.next(), right.nth(1).unwrap_or_default());
+        let controllers: Vec<String> = match kind {
+            Some("cgroup2") => Vec::new(),
+            Some("cgroup") => options.split(',').map(str::to_owned).collect(),
+            _ => continue,
+        };
+        let ours = own.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (names, path) = (parts.next()?, parts.next()?);
+            let here = match kind {
+                Some("cgroup2") => names.is_empty(),
+                _ => names.split(',').any(|name| controllers.iter().any(|found| found == name)),
+            };
+            here.then_some(path)
+        });
+        let Some(ours) = ours else { continue };
+        // In a container the mount begins where the path does.
+        let below = ours.strip_prefix(root).unwrap_or(ours).trim_start_matches('/');
+        found.push(Hierarchy { controllers, path: Path::new(point).join(below) });
+    }
+    found
+}
+
+/// Removes a folder that an earlier node has left, with its cells: whatever runs there is killed.
+fn clear(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let cells = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir());
+    for path in cells.chain([folder.to_owned()]) {
+        for _ in 0..TRIES {
+            let gone = match fs::remove_dir(&path) {
+                Ok(()) => true,
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            if gone {
+                break;
+            }
+            let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            for process in processes.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
+                // It may have ended by itself.
+                let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_are_found_wherever_they_are() {
+        let mounts = "1 2 0:3 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                      4 1 0:4 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
+                      5 1 0:5 /docker/x /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+                      6 1 0:6 / /sys/fs/cgroup/unified rw shared:4 - cgroup2 cgroup2 rw\n";
+        let own = "4:memory:/a/b\n2:cpu,cpuacct:/docker/x/c\n1:name=systemd:/\n0::/d\n";
+        let places: Vec<_> = hierarchies(mounts, own).into_iter().map(|place| place.path).collect();
+        let expected =
+            ["/sys/fs/cgroup/memory/a/b", "/sys/fs/cgroup/cpu,cpuacct/c", "/sys/fs/cgroup/unified/d"];
+        assert_eq!(places, expected.map(PathBuf::from));
+        assert_eq!(hierarchies(mounts, own)[1].controllers, ["rw", "cpu", "cpuacct"]);
+    }
+}

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the same hosted process called on its own socket and through the platform, in turns.
 
 mod load;
+mod sandbox;
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
@@ -30,6 +31,14 @@ struct Server {
     name: &'static str,
     bare: (Address, Vec<u8>),
     platform: (Address, Vec<u8>),
+}
+
+/// What the sandbox costs, in turns with no sandbox.
+pub(crate) fn run_sandbox(quick: bool, profile: Profile) -> Result<Outcome> {
+    signals::forward()?;
+    setup::npm(&["runtime", "examples/units"])?;
+    sandbox::run(&programs::smcp(profile)?, quick)?;
+    Ok(Outcome::Nothing)
 }
 
 pub(crate) fn run(quick: bool, profile: Profile) -> Result<Outcome> {
@@ -164,18 +173,23 @@ fn take_turns(server: &Server, connections: usize, round: Duration) -> Result<[F
     Ok(figures)
 }
 
+/// The middle and the slow end; sort first.
+fn row_of_times(figures: &Figures) -> [String; 2] {
+    [500, 990].map(|permille| format!("{:.3} ms", figures.at(permille).as_secs_f64() * 1000.0))
+}
+
 fn row(name: &str, connections: usize, bare: &Figures, through: &Figures) -> [String; 9] {
-    let time = |figures: &Figures, permille| format!("{:.3} ms", figures.at(permille).as_secs_f64() * 1000.0);
+    let ([bare_p50, bare_p99], [p50, p99]) = (row_of_times(bare), row_of_times(through));
     [
         name.to_owned(),
         connections.to_string(),
         format!("{:.0}", bare.per_second()),
         format!("{:.0}", through.per_second()),
         format!("{:.0} %", 100.0 * through.per_second() / bare.per_second()),
-        time(bare, 500),
-        time(through, 500),
-        time(bare, 990),
-        time(through, 990),
+        bare_p50,
+        p50,
+        bare_p99,
+        p99,
     ]
 }
 

@@ -101,6 +101,12 @@ impl Fleet {
         self.slots.get(version).map_or(SlotState::Asleep, Slot::state)
     }
 
+    /// Whether there is a slot for the version.
+    #[must_use]
+    pub fn knows(&self, version: &VersionRef) -> bool {
+        self.slots.contains_key(version)
+    }
+
     /// Whether no process is left that the executor knows of.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

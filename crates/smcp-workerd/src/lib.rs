@@ -1,5 +1,6 @@
 //! Runs hosted code: workerd processes, their sockets and logs.
 
+mod account;
 mod cache;
 mod child;
 mod config;
@@ -9,12 +10,15 @@ mod exit;
 mod launcher;
 mod link;
 mod locate;
+mod log_budget;
 mod logline;
+mod outlet;
 mod process;
 mod run_folder;
 pub mod sandbox;
 mod supervisor;
 mod trial;
+mod watchdog;
 
 pub use cache::Bundles;
 pub use child::{Child, Ended, Meter};

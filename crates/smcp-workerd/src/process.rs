@@ -11,7 +11,7 @@ use std::{
 use nix::sys::signal::Signal;
 use smcp_core::{
     fleet::{Cause, Why},
-    ports::{Clock, LogLevel, LogLine, Target},
+    ports::{Clock, Target},
 };
 use smcp_types::Limits;
 use tokio::{
@@ -22,19 +22,17 @@ use tokio::{
 
 use crate::{
     Child, Launcher,
+    account::Account,
     config::{HEALTH_SOCKET, MAIN_SOCKET},
-    drain::drain,
     exit::{End, LastWords},
     launcher::LaunchSpec,
-    logline::{self, Speaker},
+    outlet::Outlet,
     run_folder::{RunFolder, Socket},
+    watchdog::Watchdog,
 };
 
 /// How long the pipes of a process that has ended are read on.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Takes the lines of one process.
-pub(crate) type LineSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
 /// What a process can be told. It is also killed when nobody can tell it anything any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +54,17 @@ pub(crate) struct Host {
     pub(crate) binary: PathBuf,
     pub(crate) run: RunFolder,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether loops are found.
+    pub(crate) watchdog: bool,
 }
 
 /// A process that was started and may not be ready yet.
 pub(crate) struct Process {
     /// The path of its socket, gone with it.
     pub(crate) socket: PathBuf,
+    /// What it uses.
+    pub(crate) account: Arc<Account>,
+    watchdog: Option<Watchdog>,
     control: Option<pipe::Receiver>,
     exit: watch::Receiver<Option<End>>,
 }
@@ -73,7 +76,7 @@ impl Host {
         target: &Target,
         config: File,
         inbox: Inbox,
-        sink: LineSink,
+        outlet: Outlet,
     ) -> io::Result<Process> {
         let (number, socket, health) = self.run.sockets()?;
         let (control_in, control) = pipe::pipe()?;
@@ -91,18 +94,26 @@ impl Host {
             label: format!("{}-{number}", target.version.server),
         };
         let child = self.launcher.launch(spec).await?;
+        let account = Arc::new(Account::new(child.meter()));
+        let watchdog = self.watchdog.then(|| Watchdog {
+            clock: Arc::clone(&self.clock),
+            meter: child.meter(),
+            health: health.path().to_owned(),
+            limit: Duration::from_millis(target.limits.cpu_ms.into()),
+        });
         let path = socket.path().to_owned();
         let (exited, exit) = watch::channel(None);
         let watcher = Watcher {
             child,
             sockets: [socket, health],
             limits: target.limits,
-            sink,
+            account: Arc::clone(&account),
+            outlet,
             clock: Arc::clone(&self.clock),
         };
         #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its orders")]
         tokio::spawn(watcher.watch(inbox, exited));
-        Ok(Process { socket: path, control: Some(control), exit })
+        Ok(Process { socket: path, account, watchdog, control: Some(control), exit })
     }
 }
 
@@ -125,8 +136,19 @@ impl Process {
     }
 
     /// What tells of its end.
-    pub(crate) fn into_exit(self) -> watch::Receiver<Option<End>> {
-        self.exit
+    pub(crate) fn exit(&self) -> watch::Receiver<Option<End>> {
+        self.exit.clone()
+    }
+
+    /// Returns when it breaks its limit of CPU time, and never if it does not. For a process that is ready, once.
+    pub(crate) fn overrun(&mut self) -> impl Future<Output = Cause> + Send + use<> {
+        let watchdog = self.watchdog.take();
+        async {
+            match watchdog {
+                Some(watchdog) => watchdog.overrun().await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits for its end; says how it ended.
@@ -142,14 +164,20 @@ struct Watcher {
     child: Child,
     sockets: [Socket; 2],
     limits: Limits,
-    sink: LineSink,
+    account: Arc<Account>,
+    outlet: Outlet,
     clock: Arc<dyn Clock>,
 }
 
 impl Watcher {
     async fn watch(mut self, mut inbox: Inbox, exited: watch::Sender<Option<End>>) {
         let last = Arc::new(Mutex::new(LastWords::default()));
-        let mut drains = std::pin::pin!(self.drains(&last));
+        let pipes = self.child.take_output();
+        let mut drains = std::pin::pin!(async {
+            if let Some(pipes) = pipes {
+                self.outlet.clone().drain(pipes, Arc::clone(&last)).await;
+            }
+        });
         let mut drained = false;
         let mut told = None;
         let mut orphaned = false;
@@ -174,8 +202,10 @@ impl Watcher {
                 () = self.clock.sleep(LAST_WORDS) => {}
             }
         }
+        self.outlet.close();
         let end = match ended {
             Ok(ended) => {
+                self.account.close(&ended);
                 let last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 End::of(&ended, told.as_ref(), &last, &self.limits)
             }
@@ -191,52 +221,5 @@ impl Watcher {
             Order::Finish(_) => Signal::SIGTERM,
             Order::Kill(_) => Signal::SIGKILL,
         });
-    }
-
-    /// Reads both pipes to their ends.
-    fn drains(&mut self, last: &Arc<Mutex<LastWords>>) -> impl Future<Output = ()> + use<> {
-        let drains = self.child.take_output().map(|(output, errors)| {
-            let output = self.drain_output(output, Arc::clone(last));
-            futures_util::future::join(output, self.drain_errors(errors, Arc::clone(last)))
-        });
-        async {
-            if let Some(drains) = drains {
-                drains.await;
-            }
-        }
-    }
-
-    fn drain_output(
-        &self,
-        stream: pipe::Receiver,
-        last: Arc<Mutex<LastWords>>,
-    ) -> impl Future<Output = ()> + use<> {
-        let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
-        drain(stream, move |line, cut| {
-            let (line, speaker) = logline::read(line, cut, LogLevel::Info, clock.now());
-            // Reports about single requests come here too; only the last words say why the process ends.
-            if speaker == Speaker::LastWords {
-                last.lock().unwrap_or_else(PoisonError::into_inner).report(&line.message);
-            }
-            sink(line);
-        })
-    }
-
-    fn drain_errors(
-        &self,
-        stream: pipe::Receiver,
-        last: Arc<Mutex<LastWords>>,
-    ) -> impl Future<Output = ()> + use<> {
-        let (sink, clock) = (Arc::clone(&self.sink), Arc::clone(&self.clock));
-        drain(stream, move |line, cut| {
-            let (line, speaker) = logline::read(line, cut, LogLevel::Error, clock.now());
-            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            match speaker {
-                Speaker::Hosted => last.line(&line.message),
-                Speaker::Runtime | Speaker::LastWords => last.report(&line.message),
-            }
-            drop(last);
-            sink(line);
-        })
     }
 }

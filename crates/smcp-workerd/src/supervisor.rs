@@ -1,8 +1,12 @@
 //! The supervisor: owns the fleet, carries out its plans, and is the platform's way to hosted code.
 
+mod admission;
 mod call;
+mod desk;
 mod generation;
+mod ledger;
 mod shared;
+mod steps;
 mod words;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -28,7 +32,8 @@ use crate::{
     run_folder::RunFolder,
     trial,
 };
-use shared::{Effect, Shared};
+use shared::Shared;
+use steps::Effect;
 
 pub(crate) use call::{Missed, exchange, timed_out};
 pub(crate) use shared::Ready;
@@ -44,8 +49,8 @@ pub struct Options {
     pub run_dir: PathBuf,
     /// Times and bounds of the planner.
     pub fleet: Settings,
-    /// Longest start of a trial.
-    pub trial_start: Duration,
+    /// Whether processes that loop are found and killed: off only where an operator accepts that.
+    pub watchdog: bool,
 }
 
 /// What the supervisor needs from the rest of the platform.
@@ -64,7 +69,6 @@ pub struct Parts {
 /// Runs hosted code: one process per version, as the fleet plans. Dropping it kills every process.
 pub struct Supervisor {
     shared: Arc<Shared>,
-    trial_start: Duration,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -86,11 +90,17 @@ impl Supervisor {
         let binary = options.workerd.path().to_owned();
         let cache = ConfigCache::open(options.cache_dir.clone(), options.workerd, Arc::clone(&parts.clock))
             .map_err(unusable(options.cache_dir))?;
-        let host = Host { launcher: parts.launcher, binary, run, clock: Arc::clone(&parts.clock) };
+        let host = Host {
+            launcher: parts.launcher,
+            binary,
+            run,
+            clock: Arc::clone(&parts.clock),
+            watchdog: options.watchdog,
+        };
         let shared = Arc::new(Shared::new(Fleet::new(options.fleet), host, cache, parts.logs, parts.bundles));
         #[allow(clippy::disallowed_methods, reason = "aborted when the supervisor is dropped")]
         let executor = tokio::spawn(execute(Arc::clone(&shared)));
-        Ok(Self { shared, trial_start: options.trial_start, tasks: [executor, egress] })
+        Ok(Self { shared, tasks: [executor, egress] })
     }
 
     /// Stops every process: what they have in flight may finish until `deadline` has passed. Returns when all are gone.
@@ -120,8 +130,7 @@ impl Isolates for Supervisor {
         if !permit.covers(&target.version) {
             return Err(Error::internal("a permit was used for another server"));
         }
-        self.shared.aim(target);
-        call::call(&self.shared, &target.version, &request).await
+        call::call(&self.shared, target, &request).await
     }
 
     async fn trial(
@@ -134,8 +143,7 @@ impl Isolates for Supervisor {
             let error = Error::internal("a permit was used for another server");
             return Err(TrialRefused { error, logs: Vec::new() });
         }
-        let started =
-            trial::start(&self.shared.host, &self.shared.cache, target, &bundle, self.trial_start).await?;
+        let started = trial::start(&self.shared.host, &self.shared.cache, target, &bundle).await?;
         Ok(Box::new(started))
     }
 
@@ -153,6 +161,7 @@ impl Isolates for Supervisor {
 
     async fn forget(&self, version: &VersionRef) {
         self.shared.cache.remove(version);
+        self.shared.ledger().delete(version);
     }
 
     fn state(&self, version: &VersionRef) -> HostedState {
@@ -165,12 +174,12 @@ impl Isolates for Supervisor {
 }
 
 impl UsageMeter for Supervisor {
-    fn server(&self, _: TenantId, _: ServerId) -> Usage {
-        Usage::default()
+    fn server(&self, tenant: TenantId, server: ServerId) -> Usage {
+        self.shared.ledger().server(tenant, server)
     }
 
-    fn tenant(&self, _: TenantId) -> Usage {
-        Usage::default()
+    fn tenant(&self, tenant: TenantId) -> Usage {
+        self.shared.ledger().tenant(tenant)
     }
 }
 

@@ -9,14 +9,16 @@ use std::{
 use async_trait::async_trait;
 use smcp_core::ports::{Clock, HostedRequest, HostedResponse, LogLine, Target, Trial, TrialRefused};
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Limit, Refusal, Result};
 use tokio::sync::mpsc;
 
 use crate::{
     cache::ConfigCache,
-    exit::End,
+    exit::{self, End},
     link::Link,
-    process::{Host, LineSink, Order, Orders},
+    log_budget::LogBudget,
+    outlet::{LineSink, Outlet},
+    process::{Host, Order, Orders, Process},
     supervisor::{Missed, Ready, exchange, timed_out},
 };
 
@@ -54,12 +56,11 @@ pub(crate) async fn start(
     cache: &ConfigCache,
     target: &Target,
     bundle: &Bundle,
-    longest: Duration,
 ) -> std::result::Result<RunningTrial, TrialRefused> {
     let logs = Arc::new(Mutex::new(Logs::default()));
     let version = &target.version;
     let known = cache.get(version).is_ok_and(|file| file.is_some());
-    match attempt(host, cache, target, bundle, (longest, &logs)).await {
+    match attempt(host, cache, target, bundle, &logs).await {
         Ok(trial) => Ok(trial),
         Err(error) => {
             if !known {
@@ -75,7 +76,7 @@ async fn attempt(
     cache: &ConfigCache,
     target: &Target,
     bundle: &Bundle,
-    (longest, logs): (Duration, &Arc<Mutex<Logs>>),
+    logs: &Arc<Mutex<Logs>>,
 ) -> Result<RunningTrial> {
     let version = &target.version;
     let config = match cache.get(version)? {
@@ -86,8 +87,15 @@ async fn attempt(
         let logs = Arc::clone(logs);
         Arc::new(move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).push(line))
     };
+    let longest = Duration::from_millis(target.limits.start_ms.into());
     let (orders, inbox) = mpsc::unbounded_channel();
-    let mut process = host.start(target, config, inbox, sink).await.map_err(Error::internal)?;
+    let outlet = Outlet {
+        sink,
+        budget: Arc::new(LogBudget::default()),
+        limit: target.limits.log_bytes,
+        clock: Arc::clone(&host.clock),
+    };
+    let mut process = host.start(target, config, inbox, outlet).await.map_err(Error::internal)?;
     let ready = tokio::select! {
         ready = process.ready() => Some(ready),
         () = host.clock.sleep(longest) => None,
@@ -97,22 +105,41 @@ async fn attempt(
         Some(false) => {
             let End { cause, .. } = process.ended().await;
             let refusal = Refusal::new(format!("the server does not start: {}", cause.reason));
-            return Err(Error::Hosted(refusal));
+            return Err(Error::Hosted(match cause.limit {
+                Some(limit) => refusal.hint(exit::hint(limit)),
+                None => refusal,
+            }));
         }
         None => {
             let _ = orders.send(Order::Kill(None));
             // Its log is complete only now.
             process.ended().await;
-            let message = format!(
-                "the server did not start within {} ms: does its top-level code end?",
-                longest.as_millis()
-            );
-            return Err(Error::TimedOut(Refusal::new(message)));
+            let late =
+                format!("the server did not start within {} ms ({})", longest.as_millis(), Limit::Start);
+            return Err(Error::TimedOut(Refusal::new(late).hint("does its top-level code end?")));
         }
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&host.clock));
-    let ready = Ready { link, gone: process.into_exit() };
+    let ready = Ready { link, account: Arc::clone(&process.account), gone: process.exit() };
+    guard(process, orders.downgrade());
     Ok(RunningTrial { ready, clock: Arc::clone(&host.clock), logs: Arc::clone(logs), _orders: orders })
+}
+
+/// Has the watchdog end the trial. It holds no orders of its own: a trial that is dropped ends all the same.
+fn guard(mut process: Process, orders: mpsc::WeakUnboundedSender<Order>) {
+    let overrun = process.overrun();
+    let watch = async move {
+        tokio::select! {
+            _ = process.ended() => {}
+            cause = overrun => {
+                if let Some(orders) = orders.upgrade() {
+                    let _ = orders.send(Order::Kill(Some(cause)));
+                }
+            }
+        }
+    };
+    #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its trial")]
+    tokio::spawn(watch);
 }
 
 fn lines(logs: &Mutex<Logs>) -> Vec<LogLine> {
@@ -131,8 +158,7 @@ impl Trial for RunningTrial {
             Missed::Failed(error) => error,
             Missed::Unsent => {
                 let end = self.ready.gone.borrow().clone();
-                let reason = end.map(|end| end.cause.reason).unwrap_or_default();
-                Error::Hosted(Refusal::new(format!("the server's process ended: {reason}")))
+                end.unwrap_or_else(|| End::unseen("before it took the call")).error("nothing was sent")
             }
         })
     }

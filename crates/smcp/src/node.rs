@@ -39,8 +39,6 @@ use data::DataDir;
 use sqlite::Durability;
 use world::{SystemClock, SystemEntropy, TokioTasks};
 
-/// Longest start of a version at its trial.
-const TRIAL_START: Duration = Duration::from_secs(5);
 /// How often expired sessions and old log lines are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -181,7 +179,7 @@ async fn assemble(
         cache_dir: data.join("cache"),
         run_dir: data.join("run"),
         fleet: fleet::Settings { idle_after: config.idle_after, ..fleet::Settings::default() },
-        trial_start: TRIAL_START,
+        watchdog: true,
     };
     let parts = Parts {
         clock: Arc::clone(&clock),

@@ -9,7 +9,7 @@ use super::{
 };
 
 impl Slot {
-    /// The watchdog has the last word, even on a process that is asked to finish.
+    /// A process that is asked to finish is not judged any more: it answers nobody then, and has its grace.
     pub(super) fn overrun(
         &mut self,
         now: Duration,
@@ -17,12 +17,10 @@ impl Slot {
         cause: Cause,
         settings: &Settings,
     ) {
-        if self.generation() != Some(generation) || matches!(self.phase, Phase::Stopping { killed: true, .. })
-        {
-            return;
+        if self.generation() == Some(generation) && !matches!(self.phase, Phase::Stopping { .. }) {
+            self.forgive(now, settings);
+            self.phase = Phase::Stopping { generation, kill_at: now, killed: false, failure: Some(cause) };
         }
-        self.forgive(now, settings);
-        self.phase = Phase::Stopping { generation, kill_at: now, killed: false, failure: Some(cause) };
     }
 
     pub(super) fn ended(&mut self, now: Duration, ended: Generation, cause: Cause, settings: &Settings) {

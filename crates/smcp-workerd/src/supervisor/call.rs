@@ -4,13 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
+use http::Method;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use smcp_core::ports::{Clock, HostedBody, HostedRequest, HostedResponse, VersionRef};
+use smcp_core::{
+    fleet::Traffic,
+    ports::{Clock, HostedBody, HostedRequest, HostedResponse, Target},
+};
 use smcp_types::{Error, Refusal, Result};
 use tokio::sync::watch;
 
-use super::shared::{Admitted, Ready, Shared, Ticket};
+use super::{
+    admission::{Admitted, Ticket},
+    shared::{Ready, Shared},
+};
 use crate::{
     exit::End,
     link::{Lease, SendError},
@@ -24,11 +31,11 @@ const UNTIL_KNOWN: Duration = Duration::from_millis(500);
 /// Sends one call to a version and returns the head of the answer.
 pub(super) async fn call(
     shared: &Arc<Shared>,
-    version: &VersionRef,
+    target: &Target,
     request: &HostedRequest,
 ) -> Result<HostedResponse> {
     tokio::select! {
-        answer = attempts(shared, version, request) => answer,
+        answer = attempts(shared, target, request) => answer,
         () = shared.host.clock.sleep(request.head_timeout) => Err(timed_out(request.head_timeout)),
     }
 }
@@ -37,13 +44,11 @@ pub(crate) fn timed_out(after: Duration) -> Error {
     Error::TimedOut(Refusal::new(format!("the server did not answer within {} ms", after.as_millis())))
 }
 
-async fn attempts(
-    shared: &Arc<Shared>,
-    version: &VersionRef,
-    request: &HostedRequest,
-) -> Result<HostedResponse> {
+async fn attempts(shared: &Arc<Shared>, target: &Target, request: &HostedRequest) -> Result<HostedResponse> {
+    // A GET opens the stream of what a server says unasked.
+    let traffic = if request.method == Method::GET { Traffic::Stream } else { Traffic::Call };
     for _ in 0..MAX_TRIES {
-        let ticket = admit(shared, version).await?;
+        let ticket = admit(shared, target, traffic).await?;
         let mut ready = ticket.ready.clone();
         match exchange(&mut ready, &*shared.host.clock, request, ticket).await {
             Ok(response) => return Ok(response),
@@ -62,15 +67,26 @@ pub(crate) enum Missed {
     Failed(Error),
 }
 
+/// What lives as long as the body of an answer.
+pub(crate) trait Keep: Send + 'static {
+    /// The head of the answer has come.
+    fn answered(&mut self);
+}
+
+impl Keep for () {
+    fn answered(&mut self) {}
+}
+
 /// Sends the request to one process. `keep` lives as long as the answer's body.
-pub(crate) async fn exchange<K: Send + 'static>(
+pub(crate) async fn exchange<K: Keep>(
     ready: &mut Ready,
     clock: &dyn Clock,
     request: &HostedRequest,
-    keep: K,
+    mut keep: K,
 ) -> std::result::Result<HostedResponse, Missed> {
     match ready.link.send(request).await {
         Ok((response, lease)) => {
+            keep.answered();
             let (head, body) = response.into_parts();
             let body = stream_body(body, lease, ready.gone.clone(), keep);
             Ok(HostedResponse { status: head.status, headers: head.headers, body })
@@ -112,7 +128,7 @@ fn broken(end: Option<End>, why: &str) -> Error {
 
 /// The answer's body, chunk by chunk as it comes. Read to its end it gives the connection back; dropped before, it
 /// closes it, and hosted code learns of that.
-fn stream_body<K: Send + 'static>(
+fn stream_body<K: Keep>(
     body: Incoming,
     lease: Lease,
     gone: watch::Receiver<Option<End>>,
@@ -141,8 +157,8 @@ fn stream_body<K: Send + 'static>(
 }
 
 /// Waits for a ticket; says so if the caller stops waiting.
-async fn admit(shared: &Arc<Shared>, version: &VersionRef) -> Result<Ticket> {
-    let (id, promise) = match shared.admit(version)? {
+async fn admit(shared: &Arc<Shared>, target: &Target, traffic: Traffic) -> Result<Ticket> {
+    let (id, promise) = match shared.admit(target, traffic)? {
         Admitted::Now(ticket) => return Ok(ticket),
         Admitted::Later { id, promise } => (id, promise),
     };

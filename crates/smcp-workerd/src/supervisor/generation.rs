@@ -4,12 +4,15 @@ use std::{fs::File, sync::Arc};
 
 use smcp_core::{
     fleet::{Event, Generation},
-    ports::{LogLevel, Target, VersionRef},
+    ports::{HostedState, LogLevel, Target, VersionRef},
 };
 use smcp_types::Result;
 use tokio::sync::watch;
 
-use super::shared::{Ready, Shared};
+use super::{
+    shared::{Ready, Shared},
+    words::LIFT,
+};
 use crate::{exit::End, link::Link, process::Inbox};
 
 /// Runs one generation to its end and reports what becomes of it.
@@ -27,8 +30,14 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
         tenant.id = %version.tenant, server.id = %version.server, version = %version.digest.short(),
         generation = generation.0, duration_ms = lived.as_millis(), reason, "hosted process ended"
     );
+    shared.ledger().close(&version, generation, end.cause.limit.is_some());
     shared.ended(&version, generation, event);
     shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
+    if let HostedState::Quarantined { offences, until, .. } = shared.state(&version) {
+        let seconds = until.0.saturating_sub(shared.host.clock.now().0) / 1000;
+        let what = format!("[smcp] in quarantine for {seconds} s: {offences} limits broken; {LIFT}");
+        shared.note(&version, LogLevel::Warn, what);
+    }
     // Only now: a call that learns of the end and asks again must not be sent here once more.
     gone.send_replace(Some(end));
 }
@@ -51,14 +60,23 @@ async fn live(
         Ok(config) => config,
         Err(error) => return failed(error.to_string()),
     };
-    let mut process = match shared.host.start(target, config, inbox, shared.sink(*version)).await {
+    let mut process = match shared.host.start(target, config, inbox, shared.outlet(target)).await {
         Ok(process) => process,
         Err(error) => return failed(format!("the platform could not start a process: {error}")),
     };
-    if process.ready().await {
-        let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
-        shared.started(version, generation, Ready { link, gone });
+    shared.opened(version, generation, Arc::clone(&process.account));
+    if !process.ready().await {
+        return (true, process.ended().await);
     }
+    let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
+    let account = Arc::clone(&process.account);
+    shared.started(version, generation, Ready { link, account, gone });
+    let overrun = process.overrun();
+    let cause = tokio::select! {
+        end = process.ended() => return (true, end),
+        cause = overrun => cause,
+    };
+    shared.observe(version, Event::Overrun { generation, cause });
     (true, process.ended().await)
 }
 

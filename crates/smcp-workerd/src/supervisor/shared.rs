@@ -7,23 +7,26 @@ use std::{
 };
 
 use smcp_core::{
-    fleet::{Action, Admission, Denied, Event, Fleet, Generation, Traffic},
+    fleet::{Denied, Event, Fleet, Generation, Traffic},
     ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef},
 };
-use smcp_manifest::SandboxClass;
-use smcp_types::{Limits, Result};
-use tokio::sync::{Notify, oneshot, watch};
+use smcp_types::Result;
+use tokio::sync::{Notify, watch};
 
 use super::{
-    orders,
+    admission::Waiter,
+    desk::Desk,
+    ledger::Ledger,
     words::{hosted_state, refusal},
 };
 use crate::{
     Bundles,
+    account::Account,
     cache::ConfigCache,
     exit::End,
     link::Link,
-    process::{Host, Inbox, Order, Orders},
+    outlet::Outlet,
+    process::{Host, Orders},
 };
 
 /// Everything behind the supervisor.
@@ -33,65 +36,35 @@ pub(super) struct Shared {
     pub(super) bundles: Arc<dyn Bundles>,
     logs: Arc<dyn LogSink>,
     state: Mutex<State>,
-    changed: Notify,
-    quiet: watch::Sender<bool>,
+    ledger: Mutex<Ledger>,
+    pub(super) changed: Notify,
+    pub(super) quiet: watch::Sender<bool>,
 }
 
-struct State {
-    fleet: Fleet,
-    running: HashMap<VersionRef, Running>,
-    /// How versions are to be run: as their latest call says.
-    targets: HashMap<VersionRef, Target>,
-    waiters: BTreeMap<u64, Waiter>,
-    next_waiter: u64,
-    stopping: bool,
+pub(super) struct State {
+    pub(super) fleet: Fleet,
+    pub(super) running: HashMap<VersionRef, Running>,
+    pub(super) desks: HashMap<VersionRef, Desk>,
+    pub(super) waiters: BTreeMap<u64, Waiter>,
+    pub(super) next_waiter: u64,
+    pub(super) stopping: bool,
 }
 
 /// A generation under way.
-struct Running {
-    generation: Generation,
-    orders: Orders,
-    ready: Option<Ready>,
+pub(super) struct Running {
+    pub(super) generation: Generation,
+    pub(super) orders: Orders,
+    pub(super) ready: Option<Ready>,
 }
 
 /// What a call needs of a process that is ready.
 #[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) link: Arc<Link>,
+    pub(crate) account: Arc<Account>,
     /// Why the process is gone; set after the fleet has heard of it.
     pub(crate) gone: watch::Receiver<Option<End>>,
 }
-
-struct Waiter {
-    version: VersionRef,
-    answer: oneshot::Sender<Result<Ticket>>,
-}
-
-/// What the executor has to do outside the lock.
-pub(super) enum Effect {
-    Start { target: Target, generation: Generation, inbox: Inbox },
-    Order { orders: Orders, order: Order },
-}
-
-/// The right to send one call to one process; the fleet counts it as in flight until it is dropped.
-pub(super) struct Ticket {
-    shared: Arc<Shared>,
-    version: VersionRef,
-    generation: Generation,
-    pub(super) ready: Ready,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.shared.observe(
-            &self.version,
-            Event::CallFinished { generation: self.generation, traffic: Traffic::Call },
-        );
-    }
-}
-
-/// Answers to waiting calls, sent once the lock is free.
-type Answers = Vec<(oneshot::Sender<Result<Ticket>>, Result<Ticket>)>;
 
 impl Shared {
     pub(super) fn new(
@@ -101,30 +74,28 @@ impl Shared {
         logs: Arc<dyn LogSink>,
         bundles: Arc<dyn Bundles>,
     ) -> Self {
-        let (running, targets, waiters) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        let state = State { fleet, running, targets, waiters, next_waiter: 0, stopping: false };
-        let state = Mutex::new(state);
-        Self { host, cache, bundles, logs, state, changed: Notify::new(), quiet: watch::Sender::new(false) }
+        let (running, desks, waiters) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        let state = State { fleet, running, desks, waiters, next_waiter: 0, stopping: false };
+        let (state, ledger) = (Mutex::new(state), Mutex::default());
+        let (changed, quiet) = (Notify::new(), watch::Sender::new(false));
+        Self { host, cache, bundles, logs, state, ledger, changed, quiet }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Every change under the lock is complete before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.host.clock.monotonic()
-    }
-
-    /// Notes how a version is to be run from its next start on.
-    pub(super) fn aim(&self, target: &Target) {
-        self.lock().targets.insert(target.version, *target);
     }
 
     /// Notes that a version will soon be needed.
     pub(super) fn warm(self: &Arc<Self>, target: &Target) {
-        self.aim(target);
-        self.observe(&target.version, Event::Wanted);
+        let mut state = self.lock();
+        state.desk(target).target = *target;
+        let changed = state.fleet.observe(self.now(), &target.version, Event::Wanted);
+        self.after(state, changed);
     }
 
     /// Waits for something that may change the plan.
@@ -135,11 +106,22 @@ impl Shared {
     /// Tells the fleet what happened, and the calls that waited for it.
     pub(super) fn observe(self: &Arc<Self>, version: &VersionRef, event: Event) {
         let mut state = self.lock();
-        if state.fleet.observe(self.now(), version, event) {
-            let answers = self.settle(&mut state);
-            drop(state);
-            self.tell(answers);
+        let changed = state.fleet.observe(self.now(), version, event);
+        self.after(state, changed);
+    }
+
+    /// Lets go of the state; after a change that matters, calls that waited for it are answered and the plan is made anew.
+    pub(super) fn after(self: &Arc<Self>, mut state: MutexGuard<'_, State>, changed: bool) {
+        if !changed {
+            return;
         }
+        let answers = self.settle(&mut state);
+        drop(state);
+        for (waiter, answer) in answers {
+            // A caller that has gone meanwhile returns its ticket by dropping it here.
+            let _ = waiter.send(answer);
+        }
+        self.changed.notify_one();
     }
 
     /// A process is ready: calls may go to it from the moment the fleet knows.
@@ -151,9 +133,12 @@ impl Shared {
             running.ready = Some(ready);
         }
         state.fleet.observe(self.now(), version, Event::Started { generation });
-        let answers = self.settle(&mut state);
-        drop(state);
-        self.tell(answers);
+        self.after(state, true);
+    }
+
+    /// A process was started, whatever becomes of it.
+    pub(super) fn opened(&self, version: &VersionRef, generation: Generation, account: Arc<Account>) {
+        self.ledger().open(*version, generation, account);
     }
 
     /// A generation is over.
@@ -163,140 +148,14 @@ impl Shared {
             state.running.remove(version);
         }
         state.fleet.observe(self.now(), version, event);
-        let answers = self.settle(&mut state);
-        drop(state);
-        self.tell(answers);
-    }
-
-    fn tell(&self, answers: Answers) {
-        for (waiter, answer) in answers {
-            // A caller that has gone meanwhile returns its ticket by dropping it here.
-            let _ = waiter.send(answer);
-        }
-        self.changed.notify_one();
-    }
-
-    /// Answers every waiting call that need not wait any longer.
-    fn settle(self: &Arc<Self>, state: &mut State) -> Answers {
-        let now = self.now();
-        let ids: Vec<u64> = state.waiters.keys().copied().collect();
-        let mut answers = Vec::new();
-        for id in ids {
-            let Some(version) = state.waiters.get(&id).map(|waiter| waiter.version) else { continue };
-            let answer = match state.fleet.admission(now, &version) {
-                Admission::Wait => continue,
-                Admission::Ready(generation) => {
-                    let Some(ticket) = self.ticket(state, &version, generation) else { continue };
-                    state.fleet.observe(
-                        now,
-                        &version,
-                        Event::CallAdmitted { generation, traffic: Traffic::Call },
-                    );
-                    Ok(ticket)
-                }
-                Admission::Denied(denied) => {
-                    state.fleet.observe(now, &version, Event::CallGaveUp);
-                    Err(refusal(denied, true))
-                }
-            };
-            if let Some(waiter) = state.waiters.remove(&id) {
-                answers.push((waiter.answer, answer));
-            }
-        }
-        answers
-    }
-
-    fn ticket(
-        self: &Arc<Self>,
-        state: &State,
-        version: &VersionRef,
-        generation: Generation,
-    ) -> Option<Ticket> {
-        let running = state.running.get(version).filter(|running| running.generation == generation)?;
-        let ready = running.ready.clone()?;
-        Some(Ticket { shared: Arc::clone(self), version: *version, generation, ready })
-    }
-
-    /// A ticket for a call, at once if the version is ready, else when it is. A caller that stops waiting must say so
-    /// with `give_up`.
-    pub(super) fn admit(self: &Arc<Self>, version: &VersionRef) -> Result<Admitted> {
-        let mut state = self.lock();
-        let now = self.now();
-        match state.fleet.admission(now, version) {
-            Admission::Denied(denied) => return Err(refusal(denied, false)),
-            Admission::Ready(generation) => {
-                if let Some(ticket) = self.ticket(&state, version, generation) {
-                    state.fleet.observe(
-                        now,
-                        version,
-                        Event::CallStarted { generation, traffic: Traffic::Call },
-                    );
-                    return Ok(Admitted::Now(ticket));
-                }
-            }
-            Admission::Wait => {}
-        }
-        state.fleet.observe(now, version, Event::CallWaiting);
-        let (answer, promise) = oneshot::channel();
-        let id = state.next_waiter;
-        state.next_waiter += 1;
-        state.waiters.insert(id, Waiter { version: *version, answer });
-        drop(state);
-        self.changed.notify_one();
-        Ok(Admitted::Later { id, promise })
-    }
-
-    /// A waiting call has gone.
-    pub(super) fn give_up(self: &Arc<Self>, id: u64) {
-        let removed = self.lock().waiters.remove(&id);
-        if let Some(waiter) = removed {
-            self.observe(&waiter.version, Event::CallGaveUp);
-        }
-    }
-
-    /// Asks the fleet for its plan and enters what is about to be done, in one go: no call comes between.
-    pub(super) fn step(&self) -> (Vec<Effect>, Option<Duration>) {
-        let mut state = self.lock();
-        let now = self.now();
-        let plan = state.fleet.plan(now);
-        let mut effects = Vec::new();
-        for action in plan.actions {
-            match action {
-                Action::Start { version, generation } => {
-                    let (orders, inbox) = orders();
-                    state.running.insert(version, Running { generation, orders, ready: None });
-                    let target = state.target(version);
-                    let within = Duration::from_millis(target.limits.start_ms.into());
-                    state.fleet.observe(now, &version, Event::Launched { generation, within });
-                    effects.push(Effect::Start { target, generation, inbox });
-                }
-                Action::Stop { version, generation, grace, why } => {
-                    effects.extend(state.order(&version, generation, Order::Finish(why)));
-                    state.fleet.observe(now, &version, Event::StopSent { generation, grace });
-                }
-                Action::Kill { version, generation, cause } => {
-                    effects.extend(state.order(&version, generation, Order::Kill(cause.clone())));
-                    state.fleet.observe(now, &version, Event::KillSent { generation, cause });
-                }
-                Action::Forget { version } => {
-                    state.targets.remove(&version);
-                    state.fleet.observe(now, &version, Event::Forgotten);
-                }
-            }
-        }
-        // What was just done has its own deadlines.
-        let wake_at = state.fleet.plan(now).wake_at;
-        self.quiet.send_replace(state.stopping && state.fleet.is_quiet());
-        (effects, wake_at.map(|at| at.saturating_sub(now)))
+        self.after(state, true);
     }
 
     pub(super) fn shut_down(self: &Arc<Self>, grace: Duration) {
         let mut state = self.lock();
         state.stopping = true;
         state.fleet.shutdown(self.now(), grace);
-        let answers = self.settle(&mut state);
-        drop(state);
-        self.tell(answers);
+        self.after(state, true);
     }
 
     pub(super) async fn wait_until_quiet(&self) {
@@ -332,27 +191,39 @@ impl Shared {
         self.logs.append(version, LogLine { at: self.host.clock.now(), level, request_id: None, message });
     }
 
-    pub(super) fn sink(&self, version: VersionRef) -> crate::process::LineSink {
-        let logs = Arc::clone(&self.logs);
-        Arc::new(move |line| logs.append(&version, line))
+    /// The way of a new process's output into its server's log.
+    pub(super) fn outlet(&self, target: &Target) -> Outlet {
+        let (version, logs) = (target.version, Arc::clone(&self.logs));
+        Outlet {
+            sink: Arc::new(move |line| logs.append(&version, line)),
+            budget: Arc::clone(&self.lock().desk(target).budget),
+            limit: target.limits.log_bytes,
+            clock: Arc::clone(&self.host.clock),
+        }
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn target(&self, version: VersionRef) -> Target {
-        // A start follows a call, which aimed; the defaults are for a version that was forgotten in between.
-        let unknown = Target { version, limits: Limits::default(), class: SandboxClass::default() };
-        self.targets.get(&version).copied().unwrap_or(unknown)
+    /// The desk of a version, opened if there is none.
+    pub(super) fn desk(&mut self, target: &Target) -> &mut Desk {
+        self.desks.entry(target.version).or_insert_with(|| Desk::new(*target))
     }
 
-    fn order(&self, version: &VersionRef, generation: Generation, order: Order) -> Option<Effect> {
-        let running = self.running.get(version).filter(|running| running.generation == generation)?;
-        Some(Effect::Order { orders: running.orders.clone(), order })
+    /// A call has left, or stopped waiting.
+    pub(super) fn leave(&mut self, version: &VersionRef, traffic: Traffic) {
+        if let Some(desk) = self.desks.get_mut(version) {
+            desk.leave(traffic);
+        }
     }
-}
 
-/// A ticket, or the promise of one.
-pub(super) enum Admitted {
-    Now(Ticket),
-    Later { id: u64, promise: oneshot::Receiver<Result<Ticket>> },
+    /// Closes a desk that nobody uses and the fleet has no slot for.
+    pub(super) fn tidy(&mut self, version: &VersionRef) {
+        if self.desks.get(version).is_some_and(Desk::is_empty) && !self.fleet.knows(version) {
+            self.desks.remove(version);
+        }
+    }
 }

@@ -32,7 +32,8 @@ pub(super) fn refusal(denied: Denied, waited: bool) -> Error {
     }
 }
 
-const LIFT: &str = "an administrator ends it with: smcp servers lift SERVER";
+/// The way out of a quarantine.
+pub(super) const LIFT: &str = "an administrator ends it with: smcp servers lift SERVER";
 const SEE_LOG: &str = "its log says more: smcp logs SERVER";
 
 /// A state of the planner, in wall-clock time.

@@ -171,6 +171,7 @@ async fn a_flood_of_output_blocks_nobody_and_is_bounded() {
           return new Response("done");
         } };"#,
     );
+    stage.limit(&version, |limits| limits.log_bytes = 16 << 20);
     assert_eq!(stage.text(&version, "/").await, "done");
     stage.lines.wait("the end", 1).await;
     let long: Vec<_> = stage.lines.all().into_iter().filter(|line| line.message.starts_with("xxx")).collect();

@@ -4,6 +4,7 @@
 
 mod calls;
 mod life;
+mod limits;
 mod parent;
 mod support;
 mod trials;

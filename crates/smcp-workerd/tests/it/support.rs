@@ -14,9 +14,11 @@ use futures_util::StreamExt as _;
 use smcp_core::{
     Platform, Ports,
     authority::{Authority, Deploy, On, Permit, UseServer},
+    context::Ctx,
     fleet,
     identity::VerifiedCaller,
     keyring::MasterKey,
+    keys::NewKey,
     logbook::Logbook,
     ports::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Target,
@@ -25,7 +27,7 @@ use smcp_core::{
     settings::{ExternalUrl, Settings},
 };
 use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
-use smcp_policy::Action;
+use smcp_policy::{Action, Role};
 use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
@@ -121,6 +123,8 @@ pub(crate) struct Stage {
     limits: Mutex<HashMap<VersionRef, Limits>>,
     authority: Authority,
     caller: Arc<VerifiedCaller>,
+    /// Of another tenant.
+    other: Arc<VerifiedCaller>,
     tenant: TenantId,
 }
 
@@ -154,6 +158,14 @@ impl Stage {
     }
 
     pub(crate) async fn in_folder(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>) -> Self {
+        Self::with(fleet, folder, true).await
+    }
+
+    pub(crate) async fn without_watchdog(fleet: fleet::Settings) -> Self {
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false).await
+    }
+
+    async fn with(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>, watchdog: bool) -> Self {
         let clock: Arc<dyn Clock> = RealClock::new();
         let (lines, shelf) = (Arc::new(Lines::default()), Arc::new(Shelf::default()));
         let options = Options {
@@ -161,7 +173,7 @@ impl Stage {
             cache_dir: folder.path().join("cache"),
             run_dir: folder.path().join("run"),
             fleet,
-            trial_start: Duration::from_millis(1_500),
+            watchdog,
         };
         let parts = Parts {
             clock: Arc::clone(&clock),
@@ -170,10 +182,10 @@ impl Stage {
             launcher: Arc::new(sandbox(folder.path())),
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
-        let (authority, caller) = admin(clock).await;
+        let (authority, [caller, other]) = admins(clock).await;
         let tenant = caller.tenant();
         let limits = Mutex::default();
-        Self { supervisor, lines, folder, shelf, limits, authority, caller, tenant }
+        Self { supervisor, lines, folder, shelf, limits, authority, caller, other, tenant }
     }
 
     /// Puts a bundle of one module on the shelf.
@@ -186,6 +198,15 @@ impl Stage {
         let version = VersionRef { tenant: self.tenant, server, digest: Digest::from_bytes([name; 32]) };
         self.shelf.0.lock().unwrap().insert(version, Arc::new(bundle));
         version
+    }
+
+    /// The same version as another tenant's.
+    pub(crate) fn of_another(&self, version: VersionRef) -> VersionRef {
+        let other = VersionRef { tenant: self.other.tenant(), ..version };
+        let mut shelf = self.shelf.0.lock().unwrap();
+        let bundle = Arc::clone(&shelf[&version]);
+        shelf.insert(other, bundle);
+        other
     }
 
     /// Sets limits of a version, from its next start on.
@@ -211,7 +232,8 @@ impl Stage {
 
     pub(crate) fn permit(&self, version: &VersionRef) -> Permit<UseServer> {
         let record = self.record(version);
-        self.authority.authorize_use(&self.caller, &record, Action::CallTool, Some("any")).unwrap()
+        let caller = if record.tenant == self.tenant { &self.caller } else { &self.other };
+        self.authority.authorize_use(caller, &record, Action::CallTool, Some("any")).unwrap()
     }
 
     pub(crate) async fn send(&self, version: &VersionRef, request: HostedRequest) -> Result<HostedResponse> {
@@ -240,7 +262,10 @@ impl Stage {
         };
         let permit =
             self.authority.authorize::<Deploy>(&self.caller, On::Server(&self.record(&version))).unwrap();
-        self.supervisor.trial(&permit, &target(version), Arc::new(bundle(code))).await
+        let mut target = target(version);
+        target.limits.start_ms = 1_500;
+        target.limits.cpu_ms = 300;
+        self.supervisor.trial(&permit, &target, Arc::new(bundle(code))).await
     }
 
     pub(crate) fn state(&self, version: &VersionRef) -> HostedState {
@@ -295,8 +320,8 @@ pub(crate) fn bundle_of(manifest: &str, code: &str) -> Bundle {
     Bundle::new(lock, vec![module]).unwrap()
 }
 
-/// The platform's administrator on an empty platform, and the policy that makes permits.
-async fn admin(clock: Arc<dyn Clock>) -> (Authority, Arc<VerifiedCaller>) {
+/// The platform's administrator on an empty platform, one of another tenant, and the policy that makes permits.
+async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) {
     let stores = MemoryStores::stores();
     let settings = Settings {
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
@@ -313,7 +338,12 @@ async fn admin(clock: Arc<dyn Clock>) -> (Authority, Arc<VerifiedCaller>) {
     };
     let master = MasterKey::from_hex(&"ab".repeat(32)).unwrap();
     let opened = Platform::open(settings, &master, ports).await.unwrap();
-    let key = opened.first_key.unwrap().key;
-    let caller = opened.platform.identity().identify(key.expose()).await.unwrap();
-    (Authority::new(caller.tenant()).unwrap(), caller)
+    let (platform, key) = (opened.platform, opened.first_key.unwrap().key);
+    let caller = platform.identity().identify(key.expose()).await.unwrap();
+    let ctx = Ctx { request_id: RequestId::from_bytes([1; 16]), caller: Arc::clone(&caller) };
+    let tenant = platform.create_tenant(&ctx, "other".parse().unwrap()).await.unwrap();
+    let new = NewKey { label: "k".to_owned(), role: Role::Admin, servers: Vec::new(), expires_at: None };
+    let key = platform.create_key(&ctx, &tenant, new).await.unwrap().key;
+    let other = platform.identity().identify(key.expose()).await.unwrap();
+    (Authority::new(caller.tenant()).unwrap(), [caller, other])
 }

@@ -56,9 +56,8 @@ fn an_overrun_is_killed_at_once_and_named() {
 #[test]
 fn an_overrun_counts_once_and_only_against_its_own_process() {
     for (given, actions) in [
-        // Of a process that is asked to finish: it will not.
-        (vec![(50, A, stopping(1)), (60, A, overrun(1))], vec![kill_for(A, 1, looped())]),
-        // Of one that was killed already, and of one that is no more.
+        // Of a process that is asked to finish, of one that was killed already, and of one that is no more.
+        (vec![(50, A, stopping(1)), (60, A, overrun(1))], vec![]),
         (vec![(50, A, killed(1, None)), (60, A, overrun(1))], vec![]),
         (vec![(60, A, overrun(7))], vec![]),
         // Of one that starts.

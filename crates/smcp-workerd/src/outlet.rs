@@ -1,0 +1,93 @@
+//! Where the output of a process goes: read always, into the server's log as far as its budget goes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use smcp_core::ports::{Clock, LogLevel, LogLine};
+use tokio::net::unix::pipe;
+
+use crate::{
+    drain::drain,
+    exit::LastWords,
+    log_budget::{Fate, LogBudget},
+    logline::{self, Speaker},
+};
+
+/// Takes the lines of one process.
+pub(crate) type LineSink = Arc<dyn Fn(LogLine) + Send + Sync>;
+
+/// The way of one process's output into the log.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    pub(crate) sink: LineSink,
+    pub(crate) budget: Arc<LogBudget>,
+    /// Bytes a minute.
+    pub(crate) limit: u32,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Which of its two pipes a process writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pipe {
+    Output,
+    Errors,
+}
+
+impl Outlet {
+    /// Reads both pipes to their ends.
+    pub(crate) async fn drain(
+        self,
+        (output, errors): (pipe::Receiver, pipe::Receiver),
+        last: Arc<Mutex<LastWords>>,
+    ) {
+        let line = |pipe| {
+            let (outlet, last) = (&self, &last);
+            move |line: &[u8], cut: bool| outlet.line(pipe, (line, cut), last)
+        };
+        let both = (drain(output, line(Pipe::Output)), drain(errors, line(Pipe::Errors)));
+        futures_util::future::join(both.0, both.1).await;
+    }
+
+    /// The process has ended and all it wrote is read.
+    pub(crate) fn close(&self) {
+        self.note(self.budget.flush(self.limit));
+    }
+
+    fn line(&self, pipe: Pipe, (line, cut): (&[u8], bool), last: &Mutex<LastWords>) {
+        let (kept, note) = match self.budget.take(self.clock.monotonic(), line.len(), self.limit) {
+            Fate::Keep(note) => (true, note),
+            Fate::Drop(note) => (false, note),
+        };
+        self.note(note);
+        // A flood is not even parsed; why a process ends is known nevertheless.
+        if !kept && !may_be_last_words(line) {
+            return;
+        }
+        let plain = if pipe == Pipe::Output { LogLevel::Info } else { LogLevel::Error };
+        let (line, speaker) = logline::read(line, cut, plain, self.clock.now());
+        {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            match (speaker, pipe) {
+                (Speaker::LastWords, _) | (Speaker::Runtime, Pipe::Errors) => last.report(&line.message),
+                (Speaker::Hosted, Pipe::Errors) => last.line(&line.message),
+                // Reports about single requests come here too: they do not say why the process ends.
+                (Speaker::Hosted | Speaker::Runtime, Pipe::Output) => {}
+            }
+        }
+        if kept || speaker == Speaker::LastWords {
+            (self.sink)(line);
+        }
+    }
+
+    fn note(&self, message: Option<String>) {
+        if let Some(message) = message {
+            let (at, level) = (self.clock.now(), LogLevel::Warn);
+            (self.sink)(LogLine { at, level, request_id: None, message });
+        }
+    }
+}
+
+/// The level stands near the beginning of what the runtime prints.
+fn may_be_last_words(line: &[u8]) -> bool {
+    const LEVEL: &[u8] = b"\"fatal\"";
+    line[..line.len().min(128)].windows(LEVEL.len()).any(|window| window == LEVEL)
+}

@@ -56,7 +56,7 @@ impl Traces {
         let sockets = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
         sockets
             .map(|entry| entry.path())
-            .filter(|path| !path.file_name().is_some_and(|name| name == "egress"))
+            .filter(|path| path.file_name().is_none_or(|name| name != "egress"))
             .collect()
     }
 }

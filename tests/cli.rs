@@ -175,6 +175,7 @@ fn config_explains_every_setting() {
     node.master_key       [set]                     SMCP_MASTER_KEY     -                  SMCP_MASTER_KEY        the master key itself
     node.workerd          -                         default             --workerd          SMCP_WORKERD           the workerd binary
     node.idle_after       90                        config.toml line 2  --idle-after       SMCP_IDLE_AFTER        when an idle server is put to sleep
+    node.max_awake        64                        default             --max-awake        SMCP_MAX_AWAKE         how many servers may be awake at once
     node.drain            30s                       default             --drain            SMCP_DRAIN             how long calls under way may take when the node stops
     sandbox.without       none                      default             --sandbox-without  SMCP_SANDBOX_WITHOUT   layers of the sandbox that hosted code runs without
     sandbox.strict        false                     default             --sandbox-strict   SMCP_SANDBOX_STRICT    whether any system call that workerd was not seen to use ends the process

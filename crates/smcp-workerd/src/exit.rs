@@ -125,7 +125,7 @@ fn cause(ended: &Ended, told: Option<&Order>, last: &LastWords, limits: &Limits)
 
 const STOPPED: &str = "was stopped by the platform";
 /// The setting that says how many may be awake.
-const PLACES: &str = "runtime.max_awake";
+const PLACES: &str = "node.max_awake";
 
 fn with_detail(what: &str, last: &LastWords) -> String {
     last.latest().map_or_else(|| what.to_owned(), |detail| format!("{what}: {detail}"))
@@ -176,7 +176,7 @@ mod tests {
                 code(0),
                 Some(&Order::Finish(Why::Place)),
                 vec![],
-                "was stopped by the platform: another server needed its place (runtime.max_awake)",
+                "was stopped by the platform: another server needed its place (node.max_awake)",
             ),
             (code(137), None, vec![], "was killed from outside: the machine may be out of memory"),
             (5, None, vec![], "crashed: V8 gave up (SIGTRAP), often out of memory for code"),

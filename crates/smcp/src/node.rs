@@ -61,6 +61,8 @@ pub(crate) struct NodeConfig {
     pub(crate) workerd: Option<PathBuf>,
     /// When an idle server is put to sleep.
     pub(crate) idle_after: Duration,
+    /// How many servers may be awake at once.
+    pub(crate) max_awake: usize,
     /// How long in-flight calls may take when the node stops.
     pub(crate) drain: Duration,
     /// How hosted code is locked in.
@@ -178,8 +180,12 @@ async fn assemble(
         workerd,
         cache_dir: data.join("cache"),
         run_dir: data.join("run"),
-        fleet: fleet::Settings { idle_after: config.idle_after, ..fleet::Settings::default() },
-        watchdog: true,
+        fleet: fleet::Settings {
+            idle_after: config.idle_after,
+            max_awake: config.max_awake,
+            ..fleet::Settings::default()
+        },
+        watchdog: !config.sandbox.without.contains(&Layer::Watchdog),
     };
     let parts = Parts {
         clock: Arc::clone(&clock),

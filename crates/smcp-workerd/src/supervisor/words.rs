@@ -26,7 +26,7 @@ pub(super) fn refusal(denied: Denied, waited: bool) -> Error {
         }
         Denied::Full => {
             let refusal = Refusal::new("every place for a running server is taken by a busy one");
-            Error::Unavailable(refusal.hint("runtime.max_awake sets how many there are"))
+            Error::Unavailable(refusal.hint("node.max_awake sets how many there are"))
         }
         Denied::ShuttingDown => Error::Unavailable(Refusal::new("the platform is stopping")),
     }

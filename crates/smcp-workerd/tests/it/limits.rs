@@ -228,7 +228,7 @@ async fn a_tenant_that_holds_every_place_gives_one_up() {
         assert_eq!(refusal.message, "every place for a running server is taken by a busy one");
         other = stage.of_another(other);
         assert_eq!(post(&stage, &other, "/").await.unwrap(), "fine");
-        stage.lines.wait("another server needed its place (runtime.max_awake)", 1).await;
+        stage.lines.wait("another server needed its place (node.max_awake)", 1).await;
         assert!(matches!(stage.state(&hog[1]), HostedState::Ready { .. }), "one is enough");
     };
     let mut busy = std::pin::pin!(busy);
@@ -240,6 +240,6 @@ async fn a_tenant_that_holds_every_place_gives_one_up() {
     stage.supervisor.shutdown(Duration::ZERO).await;
     let answers = busy.await;
     let Err(Error::Unavailable(refusal)) = &answers[0] else { panic!("{answers:?}") };
-    let why = "was stopped by the platform: another server needed its place (runtime.max_awake)";
+    let why = "was stopped by the platform: another server needed its place (node.max_awake)";
     assert_eq!(refusal.message, format!("the server's process ended during the call: {why}"));
 }

@@ -33,6 +33,9 @@ pub(crate) struct UpArgs {
     /// When an idle server is put to sleep: seconds, or 90s, 5m, 1h [default: 5m]
     #[arg(long, value_name = "SECONDS")]
     idle_after: Option<String>,
+    /// How many servers may be awake at once [default: 64]
+    #[arg(long, value_name = "NUMBER")]
+    max_awake: Option<String>,
     /// How long calls under way may take when the node stops [default: 30s]
     #[arg(long, value_name = "SECONDS")]
     drain: Option<String>,
@@ -61,6 +64,7 @@ impl UpArgs {
             one("node.master_key_file", self.master_key_file),
             one("node.workerd", self.workerd),
             one("node.idle_after", self.idle_after),
+            one("node.max_awake", self.max_awake),
             one("node.drain", self.drain),
         ];
         flags.into_iter().flatten().collect()

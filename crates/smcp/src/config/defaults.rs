@@ -6,9 +6,9 @@ use super::{
     Layers, Setting,
     client::DEFAULT_ENDPOINT,
     duration,
-    node::{DEFAULT_DRAIN, DEFAULT_IDLE_AFTER, DEFAULT_LISTEN},
+    node::{DEFAULT_DRAIN, DEFAULT_IDLE_AFTER, DEFAULT_LISTEN, DEFAULT_MAX_AWAKE},
     setting::{
-        DATA, DRAIN, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE, SANDBOX_STRICT,
+        DATA, DRAIN, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT,
         SANDBOX_WITHOUT,
     },
 };
@@ -32,6 +32,8 @@ pub(crate) fn default_text(layers: &Layers, setting: &Setting) -> Option<String>
         data().map(|data| data.join("master.key").display().to_string())
     } else if is(IDLE_AFTER) {
         Some(duration::shown(DEFAULT_IDLE_AFTER))
+    } else if is(MAX_AWAKE) {
+        Some(DEFAULT_MAX_AWAKE.to_string())
     } else if is(DRAIN) {
         Some(duration::shown(DEFAULT_DRAIN))
     } else if is(SANDBOX_WITHOUT) {

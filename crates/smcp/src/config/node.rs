@@ -11,7 +11,7 @@ use super::{
     layers::Reading,
     setting::{
         ALLOWED_ORIGINS, DATA, DRAIN, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE,
-        SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, WORKERD,
+        MAX_AWAKE, SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, WORKERD,
     },
 };
 use crate::node::{NodeConfig, SandboxConfig};
@@ -21,6 +21,8 @@ pub(crate) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
 /// When an idle server is put to sleep.
 pub(crate) const DEFAULT_IDLE_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How many servers may be awake at once.
+pub(crate) const DEFAULT_MAX_AWAKE: usize = 64;
 /// How long calls under way may take at the end.
 pub(crate) const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 
@@ -35,6 +37,7 @@ pub(crate) struct NodeSettings {
     master_key: Option<Secret<String>>,
     workerd: Option<PathBuf>,
     idle_after: Duration,
+    max_awake: usize,
     drain: Duration,
     sandbox: SandboxConfig,
 }
@@ -71,6 +74,10 @@ impl NodeSettings {
         let master_key = reading.one(&MASTER_KEY, |text, _| Ok(Secret::new(text.to_owned())));
         let workerd = reading.one(&WORKERD, path);
         let idle_after = reading.one(&IDLE_AFTER, duration);
+        let max_awake = reading.one(&MAX_AWAKE, |text, _| match text.parse() {
+            Ok(places @ 1..=4096) => Ok(places),
+            Ok(_) | Err(_) => Err(format!("must be between 1 and 4096: {text:?}")),
+        });
         let drain = reading.one(&DRAIN, duration);
         let sandbox = sandbox(&mut reading);
         let settings = data.map(|data| Self {
@@ -82,6 +89,7 @@ impl NodeSettings {
             master_key: master_key.map(|(key, _)| key),
             workerd: workerd.map(|(path, _)| path),
             idle_after: idle_after.map_or(DEFAULT_IDLE_AFTER, |(duration, _)| duration),
+            max_awake: max_awake.map_or(DEFAULT_MAX_AWAKE, |(places, _)| places),
             drain: drain.map_or(DEFAULT_DRAIN, |(duration, _)| duration),
             sandbox,
         });
@@ -99,6 +107,7 @@ impl NodeSettings {
             master_key: self.master_key,
             workerd: self.workerd,
             idle_after: self.idle_after,
+            max_awake: self.max_awake,
             drain: self.drain,
             sandbox: self.sandbox,
             json,

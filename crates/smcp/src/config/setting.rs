@@ -96,6 +96,13 @@ pub(crate) const IDLE_AFTER: Setting = setting(
     Shape::Duration,
     "when an idle server is put to sleep",
 );
+pub(crate) const MAX_AWAKE: Setting = setting(
+    "node.max_awake",
+    Some("--max-awake"),
+    "SMCP_MAX_AWAKE",
+    Shape::Number,
+    "how many servers may be awake at once",
+);
 pub(crate) const DRAIN: Setting = setting(
     "node.drain",
     Some("--drain"),
@@ -127,7 +134,7 @@ pub(crate) const SANDBOX_UID_BASE: Setting = setting(
 );
 
 /// Every setting, in the order they are shown.
-pub(crate) const ALL: [&Setting; 15] = [
+pub(crate) const ALL: [&Setting; 16] = [
     &ENDPOINT,
     &KEY,
     &TENANT,
@@ -139,6 +146,7 @@ pub(crate) const ALL: [&Setting; 15] = [
     &MASTER_KEY,
     &WORKERD,
     &IDLE_AFTER,
+    &MAX_AWAKE,
     &DRAIN,
     &SANDBOX_WITHOUT,
     &SANDBOX_STRICT,

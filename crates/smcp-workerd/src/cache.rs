@@ -13,13 +13,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use smcp_core::ports::{Clock, VersionRef};
+use smcp_core::ports::{Clock, Target, VersionRef};
 use smcp_manifest::Bundle;
 use smcp_types::{Error, Result};
 
 use crate::{
     Workerd,
-    config::{config_text, fingerprint},
+    config::{Engine, config_text, fingerprint},
 };
 
 /// Prefix of files that are being made.
@@ -37,18 +37,24 @@ pub trait Bundles: Send + Sync + 'static {
     async fn load(&self, version: &VersionRef) -> Result<Arc<Bundle>>;
 }
 
-/// The cache folder: one folder per tenant, one file per version, runtime and wrapper.
+/// The cache folder: one folder per tenant, one file per version, runtime, wrapper and engine.
 pub(crate) struct ConfigCache {
     folder: PathBuf,
     workerd: Workerd,
     clock: Arc<dyn Clock>,
     suffix: String,
+    heap_flags: bool,
     made: AtomicU64,
 }
 
 impl ConfigCache {
     /// Opens the folder and clears away what an earlier process left half made or made for another runtime.
-    pub(crate) fn open(folder: PathBuf, workerd: Workerd, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    pub(crate) fn open(
+        folder: PathBuf,
+        workerd: Workerd,
+        clock: Arc<dyn Clock>,
+        heap_flags: bool,
+    ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let suffix = format!("-{}-{}.bin", workerd.version(), fingerprint());
         for tenant in fs::read_dir(&folder)? {
@@ -60,22 +66,22 @@ impl ConfigCache {
                 }
             }
         }
-        Ok(Self { folder, workerd, clock, suffix, made: AtomicU64::new(0) })
+        Ok(Self { folder, workerd, clock, suffix, heap_flags, made: AtomicU64::new(0) })
     }
 
-    /// The version's configuration, if it is there.
-    pub(crate) fn get(&self, version: &VersionRef) -> Result<Option<File>> {
-        match File::open(self.path(version)) {
+    /// The version's configuration for this class and memory, if it is there.
+    pub(crate) fn get(&self, target: &Target) -> Result<Option<File>> {
+        match File::open(self.path(target)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::internal(format_args!("compiled configuration: {error}"))),
         }
     }
 
-    /// Compiles the bundle's configuration and keeps it.
-    pub(crate) async fn make(&self, version: &VersionRef, bundle: &Bundle) -> Result<File> {
-        let text = config_text(bundle)?;
-        let path = self.path(version);
+    /// Compiles the bundle's configuration and keeps it, in place of one for another class or memory.
+    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle) -> Result<File> {
+        let text = config_text(bundle, Engine::of(target, self.heap_flags))?;
+        let path = self.path(target);
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let source = path.with_file_name(format!("{UNFINISHED}{number}.capnp"));
         let made = path.with_file_name(format!("{UNFINISHED}{number}.bin"));
@@ -85,6 +91,7 @@ impl ConfigCache {
         let compiled = self.compile(&source).await;
         let _ = fs::remove_file(&source);
         let bytes = compiled?;
+        self.remove(&target.version);
         blocking(move || {
             write_new(&made, &bytes)?;
             fs::rename(&made, &path)?;
@@ -96,12 +103,18 @@ impl ConfigCache {
 
     /// Removes a version's configuration: it was refused, or nobody needs it any more.
     pub(crate) fn remove(&self, version: &VersionRef) {
-        // A file too much is made no worse by staying.
-        let _ = fs::remove_file(self.path(version));
+        let Ok(files) = fs::read_dir(self.folder.join(version.tenant.to_string())) else { return };
+        let digest = version.digest.to_string();
+        for file in files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(&digest)) {
+            // A file too much is made no worse by staying.
+            let _ = fs::remove_file(file.path());
+        }
     }
 
-    fn path(&self, version: &VersionRef) -> PathBuf {
-        self.folder.join(version.tenant.to_string()).join(format!("{}{}", version.digest, self.suffix))
+    fn path(&self, target: &Target) -> PathBuf {
+        let VersionRef { tenant, digest, .. } = target.version;
+        let engine = Engine::of(target, self.heap_flags).name();
+        self.folder.join(tenant.to_string()).join(format!("{digest}-{engine}{}", self.suffix))
     }
 
     async fn compile(&self, source: &Path) -> Result<Vec<u8>> {

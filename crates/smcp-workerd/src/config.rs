@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use smcp_core::wrapper::{ENTRY_NAME, WRAPPER_FLAG, WRAPPER_NAME, WRAPPER_SOURCE, entry_source};
-use smcp_manifest::{Bundle, LockedManifest, Module, ModuleKind};
+use smcp_core::{
+    ports::Target,
+    wrapper::{ENTRY_NAME, WRAPPER_FLAG, WRAPPER_NAME, WRAPPER_SOURCE, entry_source},
+};
+use smcp_manifest::{Bundle, LockedManifest, Module, ModuleKind, SandboxClass};
 use smcp_types::{Error, Refusal, Result};
 
 /// The socket that hosted code listens on.
@@ -28,10 +31,47 @@ const SURROUNDINGS: &str = r#"
 
 const HEAD: &str = r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  v8Flags = [ "--max-old-space-size=64", "--max-semi-space-size=2" ],
   logging = ( structuredLogging = true ),
-  services = [
 "#;
+
+/// How V8 is set up: a part of the configuration, because `workerd serve` takes no flags for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Engine {
+    /// The memory limit its heap is to fit in, in MiB; `None` for V8's own idea.
+    memory_mb: Option<u32>,
+    /// Whether nothing is compiled to machine code.
+    jitless: bool,
+}
+
+impl Engine {
+    /// As a target asks for it.
+    pub(crate) fn of(target: &Target, heap_flags: bool) -> Self {
+        let jitless = match target.class {
+            SandboxClass::Standard => false,
+            SandboxClass::Hardened => true,
+        };
+        Self { memory_mb: heap_flags.then_some(target.limits.memory_mb), jitless }
+    }
+
+    /// Half of the memory is for old objects; buffers, WebAssembly and V8 itself share the rest.
+    fn flags(self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if let Some(memory) = self.memory_mb {
+            flags.push(format!("--max-old-space-size={}", memory / 2));
+            flags.push(format!("--max-semi-space-size={}", (memory / 64).clamp(1, 16)));
+        }
+        if self.jitless {
+            flags.push("--jitless".to_owned());
+        }
+        flags
+    }
+
+    /// Tells its configurations from others of the same bundle.
+    pub(crate) fn name(self) -> String {
+        let heap = self.memory_mb.map_or_else(|| "any".to_owned(), |memory| memory.to_string());
+        format!("{heap}{}", if self.jitless { "-jitless" } else { "" })
+    }
+}
 
 /// Changes whenever the text for the same bundle would: part of the name of a compiled configuration.
 pub(crate) fn fingerprint() -> String {
@@ -47,9 +87,15 @@ pub(crate) fn fingerprint() -> String {
 ///
 /// # Errors
 /// `Invalid` when a module has one of the platform's own names.
-pub(crate) fn config_text(bundle: &Bundle) -> Result<String> {
+pub(crate) fn config_text(bundle: &Bundle, engine: Engine) -> Result<String> {
     let manifest = bundle.manifest();
     let mut text = HEAD.to_owned();
+    text.push_str("  v8Flags = [ ");
+    for flag in engine.flags() {
+        push_literal(&mut text, flag.as_bytes());
+        text.push_str(", ");
+    }
+    text.push_str("],\n  services = [\n");
     text.push_str("    ( name = \"main\", worker = ( globalOutbound = \"egress\",\n      modules = [");
     let entry = entry_source(&manifest.main);
     push_module(&mut text, ENTRY_NAME, "esModule", entry.as_bytes());

@@ -47,6 +47,8 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// Sockets go here: a short path, used by this platform alone, made private.
     pub run_dir: PathBuf,
+    /// Whether V8 is told how much memory there is.
+    pub heap_flags: bool,
     /// Times and bounds of the planner.
     pub fleet: Settings,
     /// Whether processes that loop are found and killed: off only where an operator accepts that.
@@ -88,8 +90,13 @@ impl Supervisor {
         let egress =
             egress::refuse_all(&run.egress(), Arc::clone(&parts.clock)).map_err(unusable(options.run_dir))?;
         let binary = options.workerd.path().to_owned();
-        let cache = ConfigCache::open(options.cache_dir.clone(), options.workerd, Arc::clone(&parts.clock))
-            .map_err(unusable(options.cache_dir))?;
+        let cache = ConfigCache::open(
+            options.cache_dir.clone(),
+            options.workerd,
+            Arc::clone(&parts.clock),
+            options.heap_flags,
+        )
+        .map_err(unusable(options.cache_dir))?;
         let host = Host {
             launcher: parts.launcher,
             binary,

@@ -59,7 +59,7 @@ pub(crate) async fn start(
 ) -> std::result::Result<RunningTrial, TrialRefused> {
     let logs = Arc::new(Mutex::new(Logs::default()));
     let version = &target.version;
-    let known = cache.get(version).is_ok_and(|file| file.is_some());
+    let known = cache.get(target).is_ok_and(|file| file.is_some());
     match attempt(host, cache, target, bundle, &logs).await {
         Ok(trial) => Ok(trial),
         Err(error) => {
@@ -78,10 +78,9 @@ async fn attempt(
     bundle: &Bundle,
     logs: &Arc<Mutex<Logs>>,
 ) -> Result<RunningTrial> {
-    let version = &target.version;
-    let config = match cache.get(version)? {
+    let config = match cache.get(target)? {
         Some(file) => file,
-        None => cache.make(version, bundle).await?,
+        None => cache.make(target, bundle).await?,
     };
     let sink: LineSink = {
         let logs = Arc::clone(logs);

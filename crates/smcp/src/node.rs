@@ -185,6 +185,7 @@ async fn assemble(
             max_awake: config.max_awake,
             ..fleet::Settings::default()
         },
+        heap_flags: !config.sandbox.without.contains(&Layer::HeapFlags),
         watchdog: !config.sandbox.without.contains(&Layer::Watchdog),
     };
     let parts = Parts {

@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use smcp_core::{
     fleet::{Event, Generation},
-    ports::{HostedState, LogLevel, Target, VersionRef},
+    ports::{HostedState, LogLevel, Target},
 };
 use smcp_types::Result;
 use tokio::sync::watch;
@@ -53,7 +53,7 @@ async fn live(
     let version = &target.version;
     let failed = |reason: String| (false, End::unseen(reason));
     let config = tokio::select! {
-        config = config(shared, version) => config,
+        config = config(shared, target) => config,
         _ = inbox.recv() => return failed("was stopped by the platform before it started".to_owned()),
     };
     let config = match config {
@@ -81,10 +81,10 @@ async fn live(
 }
 
 /// The compiled configuration, made again if it has gone.
-async fn config(shared: &Shared, version: &VersionRef) -> Result<File> {
-    if let Some(file) = shared.cache.get(version)? {
+async fn config(shared: &Shared, target: &Target) -> Result<File> {
+    if let Some(file) = shared.cache.get(target)? {
         return Ok(file);
     }
-    let bundle = shared.bundles.load(version).await?;
-    shared.cache.make(version, &bundle).await
+    let bundle = shared.bundles.load(&target.version).await?;
+    shared.cache.make(target, &bundle).await
 }

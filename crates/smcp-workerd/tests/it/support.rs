@@ -172,6 +172,7 @@ impl Stage {
             workerd: workerd(),
             cache_dir: folder.path().join("cache"),
             run_dir: folder.path().join("run"),
+            heap_flags: true,
             fleet,
             watchdog,
         };

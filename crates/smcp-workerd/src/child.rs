@@ -7,7 +7,7 @@ use std::{
         unix::process::ExitStatusExt as _,
     },
     process::ExitStatus,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     libc,
     sys::signal::{Signal, kill},
-    time::clock_getcpuclockid,
+    time::{ClockId, clock_getcpuclockid},
     unistd::{Pid, SysconfVar, sysconf},
 };
 use tokio::{
@@ -55,6 +55,8 @@ pub struct Meter {
 #[derive(Debug)]
 struct Process {
     pid: Pid,
+    /// Its CPU clock, once it was asked for: finding it costs as much as reading it.
+    clock: OnceLock<ClockId>,
     /// Held while the number is used: once the process was reaped it may be somebody else's.
     state: Mutex<State>,
 }
@@ -150,7 +152,11 @@ impl Life {
     /// # Errors
     /// When the system has no descriptors left. The child is killed and reaped then.
     pub(crate) fn adopt(pid: Pid) -> io::Result<Self> {
-        let process = Arc::new(Process { pid, state: Mutex::new(State::Alive(Belongings::default())) });
+        let process = Arc::new(Process {
+            pid,
+            clock: OnceLock::new(),
+            state: Mutex::new(State::Alive(Belongings::default())),
+        });
         let pidfd = pidfd_open(pid).and_then(watched).inspect_err(|_| process.end())?;
         Ok(Self { process, pidfd })
     }
@@ -224,7 +230,17 @@ impl Meter {
     /// # Errors
     /// When it has ended.
     pub fn cpu(&self) -> io::Result<Duration> {
-        let time = self.process.alive(|pid, _| Ok(clock_getcpuclockid(pid)?.now()?))?;
+        let known = &self.process.clock;
+        let time = self.process.alive(|pid, _| {
+            let clock = match known.get() {
+                Some(clock) => *clock,
+                None => {
+                    let found = clock_getcpuclockid(pid)?;
+                    *known.get_or_init(|| found)
+                }
+            };
+            Ok(clock.now()?)
+        })?;
         Ok(Duration::from(time))
     }
 

@@ -12,6 +12,9 @@ use crate::{
     logline::{self, Speaker},
 };
 
+/// Said at every start with some of V8's flags, and of no use to a publisher.
+const NOISE: &str = "per-isolate bootstrap compile cache failed its compatibility check";
+
 /// Takes the lines of one process.
 pub(crate) type LineSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
@@ -64,6 +67,9 @@ impl Outlet {
         }
         let plain = if pipe == Pipe::Output { LogLevel::Info } else { LogLevel::Error };
         let (line, speaker) = logline::read(line, cut, plain, self.clock.now());
+        if speaker == Speaker::Runtime && line.message.contains(NOISE) {
+            return;
+        }
         {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             match (speaker, pipe) {

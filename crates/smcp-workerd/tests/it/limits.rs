@@ -22,8 +22,11 @@ export default { async fetch(request, env, ctx) {
   if (pathname === "/regex") /^(([a-z])+.)+[A-Z]([a-z])+$/.test("a".repeat(60));
   if (pathname === "/microtasks") await new Promise(() => { const next = () => Promise.resolve().then(next); next(); });
   if (pathname === "/later") ctx.waitUntil(wait(1).then(() => { for (;;); }));
+  if (pathname === "/spin") { let n = 0; for (let i = 0; i < 1e6; i++) n += i % 7; }
   if (pathname === "/burn") burn(Number(search.slice(1)));
   if (pathname === "/hang") { console.log("hangs"); await wait(600_000); }
+  if (pathname === "/buffers") { const all = []; for (;;) all.push(new Uint8Array(8 << 20).fill(1)); }
+  if (pathname === "/heap") { const all = []; for (;;) all.push(new Array(1e5).fill(all.length)); }
   if (pathname === "/both") { await wait(1); burn(30); await wait(50); }
   if (pathname === "/flood") for (let i = 0; i < 1_000; i++) console.log("flood " + "x".repeat(100));
   return new Response("fine");
@@ -93,6 +96,34 @@ async fn who_answers_in_between_may_use_as_much_as_it_likes() {
         assert!(answers.iter().all(|answer| answer.as_deref() == Ok("fine")), "{answers:?}");
     }
     assert!(matches!(stage.state(&version), HostedState::Ready { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_little_cpu_is_not_taken_for_a_loop() {
+    let stage = Stage::new(settings()).await;
+    let version = offender(&stage, 1);
+    // At most 5 ms of CPU in 100 ms: its answers take longer than its limit is in wall-clock time.
+    stage.limit(&version, |limits| limits.cpu_percent = 5);
+    let answers = join_all((0..20).map(|_| post(&stage, &version, "/spin"))).await;
+    assert!(answers.iter().all(|answer| answer.as_deref() == Ok("fine")), "{answers:?}");
+    assert!(matches!(stage.state(&version), HostedState::Ready { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_bounded_whatever_it_is_taken_for() {
+    let stage = Stage::new(settings()).await;
+    for (name, path, how) in [(1, "/buffers", ""), (2, "/heap", ": V8 reached its heap limit")] {
+        let version = stage.add(name, OFFENDER);
+        let both = tokio::join!(post(&stage, &version, "/hang"), post(&stage, &version, path));
+        for answer in [both.0, both.1] {
+            let Err(Error::Hosted(refusal)) = answer else { panic!("{path}: {answer:?}") };
+            let why = format!("used more than its 128 MiB of memory{how} (limits.memory_mb)");
+            assert_eq!(refusal.message, format!("the server's process ended during the call: {why}"));
+        }
+        let used = stage.supervisor.server(version.tenant, version.server);
+        assert_eq!(used.limit_kills, 1);
+        assert!(used.memory_peak > 32 << 20 && used.memory_peak < 256 << 20, "{used:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,6 +56,13 @@ fn what_was_acknowledged_survives_kill_9() {
         std::thread::yield_now();
     }
     assert!(!hosted.iter().any(|pid| is_alive(*pid)), "the kernel ended the hosted process with its parent");
+    let cells = fs::read_to_string(node.folder.path().join("data/run/cgroups")).unwrap();
+    assert!(!cells.is_empty());
+    for folder in cells.lines() {
+        let left =
+            fs::read_dir(folder).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
+        assert_eq!(left, 0, "{folder} has no cell of the node that was killed");
+    }
     let answer = node.cli(key["key"].as_str().unwrap(), &call);
     assert_eq!(answer["content"][0]["text"], "still 3");
     let tenants = node.cli(&node.root, &["tenants", "list"]).to_string();

@@ -114,6 +114,21 @@ impl Drop for Node {
         // It may be gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        clear_cgroups(&self.folder.path().join("data/run/cgroups"));
+    }
+}
+
+/// Removes the empty cgroups of a node that was killed and will not be started again.
+fn clear_cgroups(note: &Path) {
+    for folder in std::fs::read_to_string(note).unwrap_or_default().lines() {
+        let cells = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in cells.filter(|path| path.is_dir()).chain([PathBuf::from(folder)]) {
+            // Processes of the node take a moment to go; what stays is empty.
+            let _ = (0..1_000).find(|_| {
+                std::thread::yield_now();
+                std::fs::remove_dir(&path).is_ok() || !path.exists()
+            });
+        }
     }
 }
 

@@ -74,10 +74,17 @@ struct Folder {
 /// The node's cgroups.
 #[derive(Debug)]
 pub(crate) struct Cells {
-    folders: Vec<Folder>,
+    node: Arc<Node>,
     /// Controllers that cannot be used, and why.
     missing: Vec<(Layer, String)>,
-    stale: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+/// The node's own folders. They go when the last cell has gone.
+#[derive(Debug, Default)]
+struct Node {
+    folders: Vec<Folder>,
+    /// Cells whose processes take their time.
+    stale: Mutex<Vec<PathBuf>>,
 }
 
 /// The cell of one process.
@@ -85,7 +92,7 @@ pub(crate) struct Cells {
 pub(crate) struct Cell {
     folders: Vec<Folder>,
     paths: Vec<PathBuf>,
-    stale: Arc<Mutex<Vec<PathBuf>>>,
+    node: Arc<Node>,
 }
 
 impl Cells {
@@ -99,17 +106,17 @@ impl Cells {
                 clear(path);
             }
         }
-        let mut cells = Self { folders: Vec::new(), missing: Vec::new(), stale: Arc::default() };
+        let (mut node, mut missing) = (Node::default(), Vec::new());
         for controller in Controller::ALL {
-            match open_folder(controller, name, &cells.folders) {
-                Ok(folder) => cells.folders.push(folder),
-                Err(why) => cells.missing.push((controller.layer(), why)),
+            match open_folder(controller, name, &node.folders) {
+                Ok(folder) => node.folders.push(folder),
+                Err(why) => missing.push((controller.layer(), why)),
             }
         }
-        let paths: Vec<_> = cells.folders.iter().map(|folder| folder.path.display().to_string()).collect();
+        let paths: Vec<_> = node.folders.iter().map(|folder| folder.path.display().to_string()).collect();
         // Without the note a leftover in another cgroup stays, empty: its processes died with their node.
         let _ = fs::write(note, paths.join("\n"));
-        cells
+        Self { node: Arc::new(node), missing }
     }
 
     /// Why this layer cannot be had.
@@ -119,7 +126,7 @@ impl Cells {
 
     /// The version in use, if any.
     pub(crate) fn version(&self) -> Option<Version> {
-        self.folders.first().map(|folder| folder.version)
+        self.node.folders.first().map(|folder| folder.version)
     }
 
     /// A cell with these limits, for the layers that are wanted.
@@ -127,8 +134,8 @@ impl Cells {
     /// # Errors
     /// When one of them cannot be had.
     pub(crate) fn cell(&self, label: &str, limits: &Limits, layers: &Layers) -> io::Result<Option<Cell>> {
-        self.sweep();
-        let mut cell = Cell { folders: Vec::new(), paths: Vec::new(), stale: Arc::clone(&self.stale) };
+        self.node.sweep();
+        let mut cell = Cell { folders: Vec::new(), paths: Vec::new(), node: Arc::clone(&self.node) };
         for controller in Controller::ALL {
             if !layers.has(controller.layer()) {
                 continue;
@@ -136,10 +143,11 @@ impl Cells {
             if let Some(why) = self.why_missing(controller.layer()) {
                 return Err(io::Error::other(format!("{}: {why}", controller.layer())));
             }
-            for folder in self.folders.iter().filter(|folder| folder.controller == controller) {
+            for folder in self.node.folders.iter().filter(|folder| folder.controller == controller) {
                 let path = folder.path.join(label);
                 if !cell.paths.contains(&path) {
-                    fs::create_dir(&path).map_err(|error| at(&path, &error))?;
+                    // Somebody who tidies up may have taken an empty folder for nobody's.
+                    fs::create_dir_all(&path).map_err(|error| at(&path, &error))?;
                     cell.paths.push(path.clone());
                 }
                 limit(controller, folder.version, &path, limits)?;
@@ -148,7 +156,9 @@ impl Cells {
         }
         Ok((!cell.paths.is_empty()).then_some(cell))
     }
+}
 
+impl Node {
     /// Tries again to remove cells whose processes took their time.
     fn sweep(&self) {
         let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +166,7 @@ impl Cells {
     }
 }
 
-impl Drop for Cells {
+impl Drop for Node {
     fn drop(&mut self) {
         self.sweep();
         for folder in &self.folders {
@@ -204,7 +214,7 @@ impl Drop for Cell {
     fn drop(&mut self) {
         for path in &self.paths {
             if fs::remove_dir(path).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
-                self.stale.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+                self.node.stale.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
             }
         }
     }

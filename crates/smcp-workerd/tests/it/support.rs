@@ -140,12 +140,12 @@ pub(crate) fn workerd() -> Workerd {
     locate(explicit, &[in_runtime(&runtime)]).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// A sandbox with every layer.
+/// A sandbox with every layer. Strict, so that a newer workerd's new system calls show here.
 pub(crate) fn sandbox(folder: &Path) -> Sandbox {
     let options = SandboxOptions {
         stub: env!("CARGO_BIN_EXE_smcp-sandbox-stub").into(),
         layers: Layers::all(),
-        strict: false,
+        strict: true,
         run_dir: folder.join("run"),
         uid_base: None,
     };

@@ -74,7 +74,7 @@ fn sections_that_nothing_enforces_yet_are_refused_by_name() {
     for (section, name) in [
         ("[[kv]]\nbinding = \"KV\"\n", "kv"),
         ("[egress]\nallow = [\"api.example.com\"]\n", "egress"),
-        ("[limits]\nmemory_mb = 64\n", "memory_mb"),
+        ("[limits]\nmemory_mb = 1\n", "memory_mb"),
         ("[triggers]\ncrons = [\"* * * * *\"]\n", "triggers"),
         ("compatability_flags = []\n", "compatibility_flags"),
     ] {

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{PATIENCE, Stage, settings};
+use crate::support::{PATIENCE, Stage, sandbox, settings};
 
 /// Set for the child that plays the platform; its value is nothing but a sign.
 const ROLE: &str = "SMCP_TEST_PLATFORM";
@@ -47,6 +47,10 @@ fn kill_9_of_the_platform_leaves_no_process() {
     let rounds = PATIENCE.as_millis() / 10;
     for _ in 0..rounds {
         if children.iter().all(|pid| !Path::new(&format!("/proc/{pid}/exe")).exists()) {
+            // The next start finds what is left in the cgroups.
+            drop(sandbox(Path::new(&folder)));
+            let cgroups = std::fs::read_to_string(Path::new(&folder).join("run/cgroups")).unwrap();
+            assert!(cgroups.lines().all(|path| !Path::new(path).exists()), "{cgroups}");
             std::fs::remove_dir_all(folder).unwrap();
             return;
         }

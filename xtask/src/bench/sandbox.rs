@@ -21,7 +21,7 @@ use crate::{Result, workspace};
 const LAYERS: &str = "user-ns mount-ns pid-ns network-ns ipc-ns uts-ns cgroup-ns uid capabilities landlock seccomp rlimits \
                       memory-cgroup cpu-cgroup pids-cgroup";
 /// A server that has had no call for this long is stopped, so that it can be started again.
-const IDLE: &str = "300ms";
+const IDLE: &str = "1s";
 /// How long it may take until it is.
 const ASLEEP_WITHIN: Duration = Duration::from_secs(20);
 const SERVERS: [(&str, &str); 2] =

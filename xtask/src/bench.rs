@@ -34,10 +34,10 @@ struct Server {
 }
 
 /// What the sandbox costs, in turns with no sandbox.
-pub(crate) fn run_sandbox(quick: bool, profile: Profile) -> Result<Outcome> {
+pub(crate) fn run_sandbox(quick: bool, profile: Profile, without: Option<&str>) -> Result<Outcome> {
     signals::forward()?;
     setup::npm(&["runtime", "examples/units"])?;
-    sandbox::run(&programs::smcp(profile)?, quick)?;
+    sandbox::run(&programs::smcp(profile)?, quick, without)?;
     Ok(Outcome::Nothing)
 }
 

@@ -41,9 +41,9 @@ usage: cargo xtask <chore>
                             deploy both examples and call them with four real clients (make smoke)
   up [--dev-profile]        set up, build, start the platform with the examples, stay (make up)
   fuzz [--seconds N]        every fuzz target for N seconds (30)
-  bench [--quick] [--dev-profile] [--sandbox]
+  bench [--quick] [--dev-profile] [--sandbox [--without LAYERS]]
                             calls through the platform beside the same process called bare; with --sandbox,
-                            starts, calls and memory in all layers of the sandbox beside none
+                            starts, calls and memory in all layers of the sandbox beside none (or LAYERS left out)
   soak [--full] [--kills N] [--seed N]
                             versions change under load, the platform is killed at random moments";
 
@@ -85,9 +85,14 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
         "bench" => {
             let quick = arguments.flag("--quick");
             let sandbox = arguments.flag("--sandbox");
+            let without: Option<String> = arguments.value("--without")?;
             let profile = Profile::release_if(!arguments.flag("--dev-profile"));
             arguments.finish()?;
-            if sandbox { bench::run_sandbox(quick, profile) } else { bench::run(quick, profile) }
+            if sandbox {
+                bench::run_sandbox(quick, profile, without.as_deref())
+            } else {
+                bench::run(quick, profile)
+            }
         }
         "soak" => {
             let full = arguments.flag("--full");

@@ -37,6 +37,13 @@ impl Process {
         line.trim().strip_suffix(" kB")?.trim().parse().ok()
     }
 
+    /// Memory that is neither shared nor a file's, in KiB: what one process more costs.
+    pub(crate) fn anonymous(&self) -> Option<u64> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id)).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
     /// Memory that only it holds, in KiB.
     pub(crate) fn private(&self) -> Option<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id)).ok()?;

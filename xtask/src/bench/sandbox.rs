@@ -44,9 +44,11 @@ struct Measured {
     loaded: u64,
 }
 
-pub(super) fn run(smcp: &Path, quick: bool) -> Result<()> {
+/// `without` names the layers that the other side is without; all of them when nobody says.
+pub(super) fn run(smcp: &Path, quick: bool, without: Option<&str>) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("smcp-bench-").tempdir()?;
-    let sides = [("all layers", ""), ("no layer", LAYERS)]
+    let other = if without.is_some() { "without" } else { "no layer" };
+    let sides = [("all layers", ""), (other, without.unwrap_or(LAYERS))]
         .map(|(name, without)| Side::start(smcp, folder.path(), name, without));
     let [sandboxed, plain] = sides;
     let sides = [sandboxed?, plain?];
@@ -93,7 +95,7 @@ impl Side {
         let folder = scratch.join(name.replace(' ', "-"));
         let [data, config] = ["data", "config"].map(|name| folder.join(name));
         fs::create_dir_all(config.join("smcp"))?;
-        let without: Vec<&str> = without.split_whitespace().collect();
+        let without: Vec<&str> = without.split([' ', ',']).filter(|name| !name.is_empty()).collect();
         let settings = format!("[node]\nidle_after = \"{IDLE}\"\n[sandbox]\nwithout = {without:?}\n");
         fs::write(config.join("smcp/config.toml"), settings)?;
         let start = Start {
@@ -126,7 +128,7 @@ impl Side {
     }
 
     fn hosted(&self) -> Vec<Process> {
-        self.platform.children().into_iter().filter(|process| process.name == "workerd").collect()
+        self.platform.children()
     }
 
     /// One start, then calls, then what it holds in memory.
@@ -145,11 +147,11 @@ impl Side {
         if answer.status != 200 {
             return Err(format!("{}: HTTP {}", self.name, answer.status).into());
         }
-        let private = || self.hosted().iter().filter_map(Process::private).max().unwrap_or_default();
-        measured.idle = private();
+        let memory = || self.hosted().iter().filter_map(Process::anonymous).max().unwrap_or_default();
+        measured.idle = memory();
         let load = Load { address: &address, request: &request, connections: 1 };
         measured.calls.add(load.run(Duration::from_millis(200))?);
-        measured.loaded = private();
+        measured.loaded = memory();
         Ok(())
     }
 
@@ -201,7 +203,7 @@ fn ratios(server: &str, measured: &[Measured; 2]) -> String {
     let start = |measured: &Measured| median(measured.starts.clone()).as_secs_f64();
     let call = |measured: &Measured| measured.calls.at(500).as_secs_f64();
     format!(
-        "{server}: start × {:.2}, call p50 × {:.2} of what no layer costs, in this one run",
+        "{server}: start × {:.2}, call p50 × {:.2} of the other side's, in this one run",
         start(&measured[0]) / start(&measured[1]),
         call(&measured[0]) / call(&measured[1])
     )

@@ -285,8 +285,21 @@ fn open_folder(controller: Controller, name: &str, opened: &[Folder]) -> Result<
                 set(&folder.path, "cgroup.subtree_control", format!("+{}", controller.name()))
                     .map_err(|error| error.to_string())?;
             }
+            if controller == Controller::Cpu {
+                // Without a weight of their own all servers together would get as much as one process outside.
+                weigh(&folder).map_err(|error| error.to_string())?;
+            }
             Ok(folder)
         }
+    }
+}
+
+/// Gives all servers together, beside what else runs on this machine, as much as one process for each core would get.
+fn weigh(folder: &Folder) -> io::Result<()> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    match folder.version {
+        Version::One => set(&folder.path, "cpu.shares", 1_024 * cores.min(256)),
+        Version::Two => set(&folder.path, "cpu.weight", 100 * cores.min(100)),
     }
 }
 

@@ -61,7 +61,7 @@ impl Engine {
         if let Some(memory) = self.memory_mb {
             flags.push(format!("--max-old-space-size={}", memory / 2));
             flags.push(format!("--max-semi-space-size={}", (memory / 64).clamp(1, 16)));
-            flags.push(format!("--initial-old-space-size={}", (memory / 16).clamp(4, 8)));
+            flags.push(format!("--initial-old-space-size={}", (memory / 32).clamp(4, 8)));
         }
         if self.jitless {
             flags.push("--jitless".to_owned());

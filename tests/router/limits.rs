@@ -50,7 +50,7 @@ async fn ceilings_are_the_platforms_to_set() {
     }
     insta::assert_snapshot!(table, @r#"
     403 {"memory_mb":256} "the role admin does not include `manage_tenants` here"
-    400 {"memory_mb":1} "`memory_mb` must be between 32 and 16384 MiB"
+    400 {"memory_mb":1} "`memory_mb` must be between 64 and 16384 MiB"
     400 {"memory":1} "there is no such limit"
     400 {"memory_mb":-1} "the body: invalid value: integer `-1`, expected u32 at line 1 column 27"
     200 {} null

@@ -102,8 +102,8 @@ impl Limit {
             Self::Cpu => bounds(50, 30_000, (300_000, 300_000), "milliseconds"),
             Self::CpuShare => bounds(5, 100, (100, 6_400), "hundredths of a core"),
             Self::LogSize => bounds(1 << 10, 1 << 20, (16 << 20, 256 << 20), "bytes a minute"),
-            // Below this no runtime starts.
-            Self::Memory => bounds(32, 128, (512, 16_384), "MiB"),
+            // With less, a blameless server does not last: V8 lets some tens of MiB gather before it collects.
+            Self::Memory => bounds(64, 128, (512, 16_384), "MiB"),
             Self::OpenStreams => bounds(0, 64, (256, 448), "streams"),
             Self::ResponseSize => bounds(1 << 10, 8 << 20, (8 << 20, 64 << 20), "bytes"),
             Self::Start => bounds(100, 5_000, (30_000, 120_000), "milliseconds"),

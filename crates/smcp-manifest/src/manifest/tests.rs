@@ -112,7 +112,7 @@ alow = ["api.example.com"]
          and `$`",
             "line 14: `vars.LIST` must be a string in quotes, not a list",
             "line 17: `limits.call_timeout_ms` must be between 1 and 300000 milliseconds",
-            "line 18: `limits.memory_mb` must be between 32 and 16384 MiB",
+            "line 18: `limits.memory_mb` must be between 64 and 16384 MiB",
             "line 20: `[[kv]]` is not offered yet: KV bindings come with a later release; remove the section to deploy",
             "line 24: unknown key `egress.alow`; did you mean `egress.allow`?",
             "`compatibility_date` is missing: fix the runtime's behaviour at a date, for example `compatibility_date = \

@@ -96,7 +96,7 @@ mod tests {
     fn ceilings_are_checked_where_they_are_typed() {
         assert_eq!(ceiling("memory_mb=256"), Ok(("memory_mb".to_owned(), Some(256))));
         assert_eq!(ceiling("memory_mb="), Ok(("memory_mb".to_owned(), None)));
-        assert_eq!(ceiling("memory_mb=1"), Err("must be between 32 and 16384 MiB".to_owned()));
+        assert_eq!(ceiling("memory_mb=1"), Err("must be between 64 and 16384 MiB".to_owned()));
         assert!(ceiling("memory=1").is_err_and(|why| why.contains("limits are: call_timeout_ms")));
     }
 }

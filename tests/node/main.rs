@@ -4,3 +4,4 @@
 
 mod deploys;
 mod life;
+mod limits;

@@ -86,6 +86,27 @@ fn a_stop_ends_everything_and_says_so() {
     );
 }
 
+#[test]
+fn the_doctor_finds_every_layer_or_says_what_is_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |more: &[&str]| {
+        let output = command(folder.path()).args(["doctor", "--json"]).args(more).output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), document, String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, found, talk) = doctor(&[]);
+    assert_eq!(code, Some(0), "{talk}");
+    let layers = found["layers"].as_array().unwrap();
+    assert!(layers.len() >= 17 && layers.iter().all(|layer| layer["state"] == "on"), "{found}");
+    let (code, found, talk) = doctor(&["--sandbox-without", "uid,landlock"]);
+    assert_eq!(code, Some(1));
+    assert!(talk.contains("uid, landlock") && talk.contains("sandbox.without"), "{talk}");
+    let off = found["layers"].as_array().unwrap().iter().filter(|layer| layer["state"] == "off").count();
+    assert_eq!((off, &found["ready"]), (2, &serde_json::Value::Bool(true)));
+    let (code, talk) = start_refused(folder.path(), &["--sandbox-without", "walls"]);
+    assert!(code == Some(1) && talk.contains("is no layer of the sandbox"), "{talk}");
+}
+
 /// Connections that ask for nothing, or only half, do not stay.
 #[test]
 fn silent_connections_are_let_go() {

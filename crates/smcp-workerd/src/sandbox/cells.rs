@@ -177,9 +177,21 @@ impl Drop for Node {
 }
 
 impl Cell {
-    /// The files a process writes itself into.
-    pub(crate) fn procs(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        self.paths.iter().map(|path| path.join("cgroup.procs"))
+    /// The files a process of one thread writes itself into.
+    pub(crate) fn entries(&self) -> Vec<PathBuf> {
+        let mut entries = Vec::new();
+        for folder in &self.folders {
+            let entry = folder.path.join(match folder.version {
+                // A thread that moves itself waits for no lock that all of the machine's processes share. The same by
+                // `cgroup.procs` costs several milliseconds in each hierarchy.
+                Version::One => "tasks",
+                Version::Two => "cgroup.procs",
+            });
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        entries
     }
 
     fn memory(&self) -> Option<&Folder> {

@@ -226,7 +226,7 @@ impl Sandbox {
             root: self.root.clone(),
             uid: own.uid.as_ref().map_or(0, super::Lease::uid),
             descriptors: i32::try_from(start.descriptors.len()).map_err(io::Error::other)?,
-            cells: own.cell.iter().flat_map(|cell| cell.procs().collect::<Vec<_>>()).collect(),
+            cells: own.cell.as_ref().map_or_else(Vec::new, super::Cell::entries),
             data_limit: (!start.layers.has(Layer::MemoryCgroup)).then_some(budget),
         })
     }

@@ -37,7 +37,7 @@ pub(super) struct Job {
     pub(crate) uid: u32,
     /// How many descriptors from the third on are its own.
     pub(crate) descriptors: i32,
-    /// The `cgroup.procs` files of the cgroups it joins.
+    /// The files of its cgroups that it writes itself into.
     pub(crate) cells: Vec<PathBuf>,
     /// The limit of private memory in bytes, where no cgroup limits it.
     pub(crate) data_limit: Option<u64>,

@@ -74,8 +74,8 @@ enum Ended {
 
 fn run() -> Step<Ended> {
     let (mut platform, job) = read_job()?;
-    for procs in &job.cells {
-        fs::write(procs, "0").step(format_args!("joining {}", procs.display()))?;
+    for cell in &job.cells {
+        fs::write(cell, "0").step(format_args!("joining {}", cell.display()))?;
     }
     if geteuid().is_root() && job.layers.has(Layer::Uid) {
         setgroups(&[]).step("setgroups")?;

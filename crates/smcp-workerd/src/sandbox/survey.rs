@@ -212,3 +212,34 @@ fn landlock_abi() -> Option<u32> {
         unsafe { nix::libc::syscall(nix::libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) };
     u32::try_from(abi).ok().filter(|abi| *abi > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_layer_is_refused_with_the_setting_that_accepts_it() {
+        let layers = Layer::ALL.into_iter().map(|layer| {
+            let state = match layer {
+                Layer::Uid => State::Missing { why: "setresgid: EPERM".to_owned() },
+                Layer::Landlock => State::Off,
+                _ => State::On,
+            };
+            (layer, state)
+        });
+        let mut survey = Survey {
+            kernel: "6".to_owned(),
+            machine: "x86_64".to_owned(),
+            mode: Mode::User,
+            landlock_abi: None,
+            cgroup_version: None,
+            layers: layers.collect(),
+        };
+        let Err(Error::Unavailable(refusal)) = survey.verdict() else { panic!("refused") };
+        assert!(refusal.message.ends_with("is to run in: uid (setresgid: EPERM)"), "{}", refusal.message);
+        let hint = refusal.hint.unwrap();
+        assert!(hint.ends_with("to do without them: --sandbox-without landlock,uid"), "{hint}");
+        survey.layers.retain(|(layer, _)| *layer != Layer::Uid);
+        survey.verdict().unwrap();
+    }
+}

@@ -126,6 +126,24 @@ async fn it_sees_a_handful_of_files_and_may_write_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_holds_only_what_it_was_given() {
+    let stage = Stage::new(settings()).await;
+    let version = stage.add(1, SERVER);
+    let pid = running(&stage, target(version)).await;
+    let held = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|entry| entry.unwrap().path());
+    let held: Vec<_> = held.filter_map(|path| Some((fs::read_link(&path).ok()?, path))).collect();
+    let host = fs::metadata("/").unwrap();
+    // Its configuration is a file, and it opens folders of its own root; the rest are pipes and sockets.
+    for (link, descriptor) in held.iter().filter(|(link, _)| link.is_absolute()) {
+        let found = fs::metadata(descriptor).unwrap();
+        assert_ne!((found.dev(), found.ino()), (host.dev(), host.ino()), "{held:?}");
+        let expected = [stage.folder.path().join("cache"), stage.folder.path().join("run/health")];
+        let is_known = expected.iter().any(|folder| link.starts_with(folder));
+        assert!(is_known || link == Path::new("/"), "{held:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn its_cell_has_its_limits_and_goes_with_it() {
     let stage = Stage::new(settings()).await;
     let version = stage.add(1, SERVER);
@@ -188,7 +206,7 @@ async fn memory_outside_of_the_heap_is_limited_too() {
     assert_eq!(stage.text(&version, "/").await, "up");
     stage.get(&version, "/buffers").await.unwrap_err();
     let line = stage.lines.wait("[smcp] process 1 ended", 1).await;
-    assert!(line.message.contains("memory"), "{line:?}");
+    assert!(line.message.contains("used more than its 128 MiB of memory"), "{line:?}");
 }
 
 fn start(arguments: &[&str], layers: Layers, label: &str) -> Start {

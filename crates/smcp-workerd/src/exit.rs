@@ -17,6 +17,8 @@ pub(crate) struct LastWords {
     report: Option<String>,
     /// The latest other line on standard error.
     line: Option<String>,
+    /// The latest line of a flood that could be a report; read when the process has ended.
+    unread: Option<Vec<u8>>,
 }
 
 impl LastWords {
@@ -29,6 +31,17 @@ impl LastWords {
         if !message.trim().is_empty() {
             self.line = Some(bounded(message.trim()));
         }
+    }
+
+    /// Keeps a line that is not worth reading unless it is the last.
+    pub(crate) fn unread(&mut self, line: &[u8]) {
+        let kept = self.unread.get_or_insert_default();
+        kept.clear();
+        kept.extend_from_slice(line);
+    }
+
+    pub(crate) fn take_unread(&mut self) -> Option<Vec<u8>> {
+        self.unread.take()
     }
 
     fn latest(&self) -> Option<&str> {

@@ -15,6 +15,9 @@ use crate::{
 /// Said at every start with some of V8's flags, and of no use to a publisher.
 const NOISE: &str = "per-isolate bootstrap compile cache failed its compatibility check";
 
+/// What a line costs beside its bytes: a row of the log, however short.
+const LINE_COST: usize = 64;
+
 /// Takes the lines of one process.
 pub(crate) type LineSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
@@ -51,18 +54,30 @@ impl Outlet {
     }
 
     /// The process has ended and all it wrote is read.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, last: &Mutex<LastWords>) {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = last.take_unread() {
+            let (line, speaker) = logline::read(&line, false, LogLevel::Error, self.clock.now());
+            if speaker == Speaker::LastWords {
+                last.report(&line.message);
+            }
+        }
+        drop(last);
         self.note(self.budget.flush(self.limit));
     }
 
     fn line(&self, pipe: Pipe, (line, cut): (&[u8], bool), last: &Mutex<LastWords>) {
-        let (kept, note) = match self.budget.take(self.clock.monotonic(), line.len(), self.limit) {
+        let cost = line.len() + LINE_COST;
+        let (kept, note) = match self.budget.take(self.clock.monotonic(), cost, self.limit) {
             Fate::Keep(note) => (true, note),
             Fate::Drop(note) => (false, note),
         };
         self.note(note);
         // A flood is not even parsed; why a process ends is known nevertheless.
-        if !kept && !may_be_last_words(line) {
+        if !kept {
+            if may_be_last_words(line) {
+                last.lock().unwrap_or_else(PoisonError::into_inner).unread(line);
+            }
             return;
         }
         let plain = if pipe == Pipe::Output { LogLevel::Info } else { LogLevel::Error };
@@ -70,18 +85,15 @@ impl Outlet {
         if speaker == Speaker::Runtime && line.message.contains(NOISE) {
             return;
         }
-        {
-            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            match (speaker, pipe) {
-                (Speaker::LastWords, _) | (Speaker::Runtime, Pipe::Errors) => last.report(&line.message),
-                (Speaker::Hosted, Pipe::Errors) => last.line(&line.message),
-                // Reports about single requests come here too: they do not say why the process ends.
-                (Speaker::Hosted | Speaker::Runtime, Pipe::Output) => {}
-            }
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        match (speaker, pipe) {
+            (Speaker::LastWords, _) | (Speaker::Runtime, Pipe::Errors) => last.report(&line.message),
+            (Speaker::Hosted, Pipe::Errors) => last.line(&line.message),
+            // Reports about single requests come here too: they do not say why the process ends.
+            (Speaker::Hosted | Speaker::Runtime, Pipe::Output) => {}
         }
-        if kept || speaker == Speaker::LastWords {
-            (self.sink)(line);
-        }
+        drop(last);
+        (self.sink)(line);
     }
 
     fn note(&self, message: Option<String>) {

@@ -15,7 +15,7 @@ use smcp_core::{
 };
 use smcp_types::Limits;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::unix::pipe,
     sync::{mpsc, watch},
 };
@@ -31,6 +31,8 @@ use crate::{
     watchdog::Watchdog,
 };
 
+/// The most a process is listened to while it starts; it says two short lines.
+const MAX_CONTROL_BYTES: u64 = 4 << 10;
 /// How long the pipes of a process that has ended are read on.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -121,7 +123,8 @@ impl Process {
     /// Waits until it listens on both sockets; false when it has ended before.
     pub(crate) async fn ready(&mut self) -> bool {
         let Some(control) = self.control.take() else { return false };
-        let mut lines = BufReader::new(control).lines();
+        // Hosted code may have got hold of the pipe: what it writes there has a bound.
+        let mut lines = BufReader::new(control.take(MAX_CONTROL_BYTES)).lines();
         let mut missing = vec![MAIN_SOCKET, HEALTH_SOCKET];
         while let Ok(Some(line)) = lines.next_line().await {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
@@ -132,6 +135,8 @@ impl Process {
                 return true;
             }
         }
+        // One that closes the pipe and lives on is as late as one that says nothing.
+        self.ended().await;
         false
     }
 
@@ -202,7 +207,7 @@ impl Watcher {
                 () = self.clock.sleep(LAST_WORDS) => {}
             }
         }
-        self.outlet.close();
+        self.outlet.close(&last);
         let end = match ended {
             Ok(ended) => {
                 self.account.close(&ended);

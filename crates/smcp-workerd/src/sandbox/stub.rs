@@ -5,6 +5,7 @@
 
 mod filter;
 mod mounts;
+mod once;
 mod privileges;
 mod rights;
 mod syscalls;
@@ -30,7 +31,7 @@ use nix::{
         prctl,
         signal::{SigHandler, Signal, kill, signal},
     },
-    unistd::{Pid, Uid, execve, geteuid, setgroups},
+    unistd::{Pid, Uid, geteuid, setgroups},
 };
 
 use super::{
@@ -38,6 +39,7 @@ use super::{
     job::{FAILED, FIRST_FD, INSIDE_ID, JOB_FD, Job, Report},
 };
 use mounts::Source;
+use once::OneProgram;
 
 /// Why the sandbox could not be set up: the step and what the system says.
 type Step<T> = Result<T, String>;
@@ -170,10 +172,16 @@ fn wait_for_go(platform: &mut UnixStream) -> Step<()> {
 
 /// Sets up what is left and executes the program.
 fn become_program(job: &Job, platform: UnixStream) -> Step<Infallible> {
-    let filters = if job.layers.has(Layer::Seccomp) { filter::compile(job)? } else { Vec::new() };
     let sources = mounts::open(&job.files)?;
     let program = mounts::open_one(&job.program)?;
     let has_mounts = job.layers.has(Layer::MountNs);
+    let path = match has_mounts {
+        true => job.program.clone(),
+        // Its folders may be closed to the user it is by then.
+        false => format!("/proc/self/fd/{}", program.as_raw_fd()).into(),
+    };
+    let path = OneProgram::at_a_secret_place(&path)?;
+    let filters = if job.layers.has(Layer::Seccomp) { filter::compile(job, &path)? } else { Vec::new() };
     let has_user_ns = job.layers.has(Layer::UserNs);
     if has_mounts {
         mounts::prepare(&job.root, if has_user_ns { INSIDE_ID } else { 0 })?;
@@ -203,17 +211,12 @@ fn become_program(job: &Job, platform: UnixStream) -> Step<Infallible> {
     if job.layers.has(Layer::Landlock) {
         rights::restrict(&sources)?;
     }
-    let path = match has_mounts {
-        true => c_string(job.program.as_os_str())?,
-        // Its folders may be closed to the user it is by now.
-        false => c_string(format!("/proc/self/fd/{}", program.as_raw_fd()).as_ref())?,
-    };
     let mut arguments = vec![c_string("workerd".as_ref())?];
     for argument in &job.arguments {
         arguments.push(c_string(argument)?);
     }
     filter::load(&filters)?;
-    execve(&path, &arguments, &[c"TZ=UTC"]).step("execve")
+    path.execute(&arguments)
 }
 
 fn c_string(text: &OsStr) -> Step<CString> {

@@ -10,6 +10,7 @@ use seccompiler::{
 
 use super::{
     Named as _, Step,
+    once::OneProgram,
     syscalls::{MARGIN, MARGIN_HERE, NEVER, NEVER_HERE, SEEN, SEEN_HERE},
 };
 use crate::sandbox::job::Job;
@@ -37,7 +38,7 @@ pub(super) type Program = BpfProgram;
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Compiles the filters in the order they are loaded.
-pub(super) fn compile(job: &Job) -> Step<Vec<Program>> {
+pub(super) fn compile(job: &Job, program: &OneProgram) -> Step<Vec<Program>> {
     let otherwise = if job.strict {
         SeccompAction::KillProcess
     } else {
@@ -51,7 +52,7 @@ pub(super) fn compile(job: &Job) -> Step<Vec<Program>> {
         filter.try_into().step("seccomp")
     };
     Ok(vec![
-        build(never()?, SeccompAction::Allow, SeccompAction::KillProcess)?,
+        build(never(program)?, SeccompAction::Allow, SeccompAction::KillProcess)?,
         build(clone3, SeccompAction::Allow, absent)?,
         // Last: it allows neither `seccomp` nor `prctl` as loading a filter uses it.
         build(allowed(job)?, otherwise, SeccompAction::Allow)?,
@@ -63,11 +64,14 @@ pub(super) fn load(filters: &[Program]) -> Step<()> {
     filters.iter().try_for_each(|filter| apply_filter(filter).step("seccomp"))
 }
 
-fn never() -> Step<Rules> {
+fn never(program: &OneProgram) -> Step<Rules> {
     let calls = NEVER.iter().chain(NEVER_HERE);
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
     let clone = NAMESPACES.into_iter().map(|flag| rule(&[(0, masked(flag, flag))]));
     rules.insert(libc::SYS_clone, clone.collect::<Step<_>>()?);
+    let other = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, program.address());
+    let again = SeccompRule::new(vec![other.step("seccomp")?]).step("seccomp")?;
+    rules.insert(libc::SYS_execve, vec![again]);
     Ok(rules)
 }
 

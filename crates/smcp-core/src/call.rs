@@ -4,6 +4,7 @@ mod answer;
 mod exchange;
 mod message;
 mod relay;
+pub(crate) mod room;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 
 use crate::{
     authority::Authority,
+    call::room::Room,
     identity::Identity,
     keyring::{Keyring, MasterKey},
     keys::{IssuedKey, NewKey},
@@ -92,6 +93,8 @@ pub struct Platform {
     pub(crate) active: Memory<ServerId, Arc<ActiveVersion>>,
     pub(crate) sessions: Memory<SessionId, SessionRecord>,
     pub(crate) stopping: Stopping,
+    /// Where answers are on their way through.
+    pub(crate) answers: Arc<Room>,
     /// Tenants with a trial under way.
     pub(crate) trials: Mutex<HashSet<TenantId>>,
 }
@@ -139,6 +142,7 @@ impl Platform {
             active: Memory::new(RECORDS),
             sessions: Memory::new(SESSIONS),
             stopping: Stopping::new(),
+            answers: Arc::default(),
             trials: Mutex::default(),
         };
         let first_key = platform.first_key().await?;

@@ -103,6 +103,12 @@ impl Decoder {
         Ok(())
     }
 
+    /// Bytes of the event that is not complete yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held + self.line.len()
+    }
+
     /// Whether the stream could end here without losing anything.
     #[must_use]
     pub fn is_between_events(&self) -> bool {

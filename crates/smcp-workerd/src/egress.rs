@@ -1,7 +1,13 @@
 //! The only way out of hosted code: for now a service that refuses every request and names the line that would allow it.
 
 use std::{
-    convert::Infallible, fs, io, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration,
+    collections::HashMap,
+    convert::Infallible,
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,15 +18,14 @@ use hyper_util::rt::TokioIo;
 use smcp_core::ports::Clock;
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::Semaphore,
     task::JoinHandle,
 };
 
-/// Connections served at once, of all versions together; more are closed unheard, which refuses them too.
-const MAX_CONNECTIONS: usize = 512;
+/// Connections of one process that are served at once; more are closed unheard, which refuses them too.
+const PER_PROCESS: usize = 32;
 /// Longest host name there is.
 const MAX_HOST: usize = 253;
-/// Most of a request's body that is read before the answer. Unread bytes would reset the connection, answer and all.
+/// Most of a request's body that is passed over before the answer. Unread bytes would reset the connection, answer and all.
 const MAX_BODY: usize = 1 << 20;
 /// Longest life of a connection: one that trickles must not keep its place.
 const MAX_LIFE: Duration = Duration::from_secs(10);
@@ -37,13 +42,13 @@ pub(crate) fn refuse_all(path: &Path, clock: Arc<dyn Clock>) -> io::Result<JoinH
 }
 
 async fn accept(listener: UnixListener, clock: Arc<dyn Clock>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Places::default());
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             clock.sleep(PAUSE).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let Some(place) = Places::take(&places, &stream) else { continue };
         let clock = Arc::clone(&clock);
         #[allow(clippy::disallowed_methods, reason = "bounded by the places and by its life")]
         tokio::spawn(async move {
@@ -56,11 +61,48 @@ async fn accept(listener: UnixListener, clock: Arc<dyn Clock>) {
     }
 }
 
+/// How many connections each process has, by its number: what one takes, no other lacks.
+#[derive(Debug, Default)]
+struct Places(Mutex<HashMap<i32, usize>>);
+
+/// One of them.
+struct Place {
+    places: Arc<Places>,
+    process: i32,
+}
+
+impl Places {
+    fn take(places: &Arc<Self>, stream: &UnixStream) -> Option<Place> {
+        let process = stream.peer_cred().ok()?.pid()?;
+        let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(process).or_default();
+        if *count == PER_PROCESS {
+            return None;
+        }
+        *count += 1;
+        drop(taken);
+        Some(Place { places: Arc::clone(places), process })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.process) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.process);
+            }
+        }
+    }
+}
+
 async fn serve(stream: UnixStream) {
     let answer = service_fn(|request: Request<Incoming>| async move {
         let (head, body) = request.into_parts();
-        // What is beyond the limit, or broken, is not worth an answer that arrives.
-        let _ = Limited::new(body, MAX_BODY).collect().await;
+        // What is beyond the limit, or broken, is not worth an answer that arrives. Nothing of it is kept.
+        let mut body = Limited::new(body, MAX_BODY);
+        while let Some(Ok(_)) = body.frame().await {}
         Ok::<_, Infallible>(refuse(&head.uri))
     });
     // A broken connection is the hosted code's own loss.

@@ -14,6 +14,7 @@ use super::{
     Conversation, McpBody, McpFailure, McpResponse,
     answer::{self, Form},
     relay,
+    room::Share,
 };
 use crate::{
     Platform,
@@ -73,7 +74,7 @@ impl Platform {
     async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
         let started = self.clock.monotonic();
         let limit = call.request.head_timeout;
-        let most = Most::of(&call.talk);
+        let most = Most::of(self, &call.talk);
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
         let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
         if let Some(session) = &call.talk.session
@@ -115,7 +116,8 @@ impl Platform {
         let body = match form {
             Form::Events => McpBody::Stream(Box::pin(response.body.take_until(self.stopping.begun()))),
             Form::Json => {
-                McpBody::Whole(self.read_json(response.body, (STREAM_REFUSAL, Most::of(&call.talk))).await?)
+                let most = Most::of(self, &call.talk);
+                McpBody::Whole(self.read_json(response.body, (STREAM_REFUSAL, most)).await?)
             }
             Form::Empty => McpBody::Whole(Bytes::new()),
         };
@@ -180,53 +182,63 @@ struct Whole {
     agreed: Option<Revision>,
 }
 
-async fn read_whole(mut body: HostedBody, most: Most) -> Result<Bytes> {
+async fn read_whole(mut body: HostedBody, mut most: Most) -> Result<Bytes> {
     let mut read = Vec::new();
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
-        most.fits(read.len() + chunk.len())?;
+        most.hold(read.len() + chunk.len())?;
         read.extend_from_slice(&chunk);
     }
-    Ok(read.into())
+    Ok(most.share.hold(read))
 }
 
-/// Reads a stream up to the response in it; what a server sends after that on the same stream nobody waits for.
-async fn read_until_answer(mut body: HostedBody, most: Most) -> Result<Whole> {
-    let (mut raw, mut decoder, mut events) = (Vec::new(), sse::Decoder::new(most.0), Vec::new());
+async fn read_until_answer(mut body: HostedBody, mut most: Most) -> Result<Whole> {
+    let (mut raw, mut decoder, mut events) = (Vec::new(), sse::Decoder::new(most.bytes), Vec::new());
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
-        most.fits(raw.len() + chunk.len())?;
+        most.hold(raw.len() + chunk.len())?;
         raw.extend_from_slice(&chunk);
         decoder.push(&chunk, &mut events).map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
         for data in events.drain(..).filter_map(|event| event.data) {
             if relay::answered_id(data.as_bytes()).is_some() {
                 let agreed = agreed_revision(data.as_bytes());
-                return Ok(Whole { raw: raw.into(), agreed });
+                return Ok(Whole { raw: most.share.hold(raw), agreed });
             }
         }
     }
-    Ok(Whole { raw: raw.into(), agreed: None })
+    Ok(Whole { raw: most.share.hold(raw), agreed: None })
 }
 
-/// The most bytes one answer may have: `limits.response_bytes`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Most(pub(super) usize);
+/// The most bytes one answer may have (`limits.response_bytes`), and its share of the room for answers.
+#[derive(Debug)]
+pub(super) struct Most {
+    pub(super) bytes: usize,
+    share: Share,
+}
 
 impl Most {
-    fn of(talk: &Conversation) -> Self {
-        Self(talk.active.target.limits.response_bytes as usize)
+    fn of(platform: &Platform, talk: &Conversation) -> Self {
+        let target = &talk.active.target;
+        let share = Share::new(&platform.answers, target.version.tenant);
+        Self { bytes: target.limits.response_bytes as usize, share }
     }
 
     /// Whether an answer may have this many bytes.
-    pub(super) fn fits(self, bytes: usize) -> Result<()> {
-        if bytes <= self.0 {
+    pub(super) fn fits(&self, bytes: usize) -> Result<()> {
+        if bytes <= self.bytes {
             return Ok(());
         }
         let limit = Limit::ResponseSize;
-        let message = format!("its answer has more than the {} bytes that `{limit}` allows", self.0);
+        let message = format!("its answer has more than the {} bytes that `{limit}` allows", self.bytes);
         Err(Error::Hosted(
             Refusal::new(message).hint(format!("answer less, or raise `{limit}` in smcp.toml")),
         ))
+    }
+
+    /// Makes room for as much of the answer as is held in memory.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.fits(bytes)?;
+        self.share.set(bytes)
     }
 }
 

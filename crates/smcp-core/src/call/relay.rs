@@ -40,7 +40,7 @@ pub(super) fn answering(
     (limit, most): (Duration, Most),
 ) -> HostedBody {
     let deadline = clock.monotonic().saturating_add(limit);
-    let decoder = Some(sse::Decoder::new(most.0));
+    let decoder = Some(sse::Decoder::new(most.bytes));
     let relay = Relay {
         upstream,
         waiting,
@@ -79,7 +79,11 @@ impl Relay {
                     return self.give_up(&error);
                 }
                 self.note(&chunk);
-                Some(chunk)
+                let held = self.decoder.as_ref().map_or(0, sse::Decoder::held);
+                match self.most.hold(held) {
+                    Ok(()) => Some(chunk),
+                    Err(error) => self.give_up(&error),
+                }
             }
             Some(Err(error)) => self.give_up(&error),
             None if self.resumable => {

@@ -1,17 +1,33 @@
 //! Reading what a process prints, always and within bounds: a full pipe would freeze it.
 
+use std::time::Duration;
+
+use smcp_core::ports::Clock;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Most bytes of one line that are kept: 8 KiB of message, each byte of it perhaps six in JSON, and its envelope.
 const MAX_LINE: usize = 50 << 10;
 
+/// Most bytes that are read at a time.
+const CHUNK: usize = 16 << 10;
+/// After so many at once, others have their turn.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Reads to the end of the stream and hands on each line; the flag says that its end was cut off.
-pub(crate) async fn drain(mut stream: impl AsyncRead + Unpin, mut on_line: impl FnMut(&[u8], bool)) {
-    let mut chunk = vec![0; 16 << 10];
+pub(crate) async fn drain(
+    mut stream: impl AsyncRead + Unpin,
+    clock: &dyn Clock,
+    mut on_line: impl FnMut(&[u8], bool),
+) {
+    let mut chunk = vec![0; CHUNK];
     let mut lines = Lines::default();
     // An error on a pipe means the same as its end.
     while let Ok(read @ 1..) = stream.read(&mut chunk).await {
         lines.feed(&chunk[..read], &mut on_line);
+        if read == CHUNK {
+            // It writes faster than anybody reads: it waits, and not everybody else.
+            clock.sleep(PAUSE).await;
+        }
     }
     lines.finish(&mut on_line);
 }

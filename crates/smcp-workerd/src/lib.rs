@@ -18,6 +18,7 @@ mod run_folder;
 pub mod sandbox;
 mod supervisor;
 mod trial;
+mod turns;
 mod watchdog;
 
 pub use cache::Bundles;

@@ -19,7 +19,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::config::LABELS_HEADER;
+use crate::{
+    config::LABELS_HEADER,
+    turns::{Awaiting, Turns},
+};
 
 /// Idle connections kept to one process.
 const MAX_IDLE: usize = 32;
@@ -30,7 +33,11 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(3);
 /// Prefix of headers that are between us and the wrapper.
 const OURS: &str = "x-smcp-";
 
-type Sender = SendRequest<Full<Bytes>>;
+/// The sending end of a connection, and what tells its stream what is awaited.
+struct Sender {
+    requests: SendRequest<Full<Bytes>>,
+    awaiting: Awaiting,
+}
 
 /// The connections to one process.
 pub(crate) struct Link {
@@ -69,7 +76,9 @@ impl Lease {
         let Self { link, sender, .. } = self;
         let now = link.clock.monotonic();
         let mut idle = link.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(since, sender)| !sender.is_closed() && now.saturating_sub(*since) < MAX_IDLE_TIME);
+        idle.retain(|(since, sender)| {
+            !sender.requests.is_closed() && now.saturating_sub(*since) < MAX_IDLE_TIME
+        });
         if idle.len() < MAX_IDLE {
             idle.push((now, sender));
         }
@@ -99,14 +108,16 @@ impl Link {
                 None => self.connect().await.map_err(|error| SendError::Unsent(error.to_string()))?,
             };
             // A kept connection that was closed meanwhile costs another try; a new one tells about the process.
-            if let Err(error) = sender.ready().await {
+            if let Err(error) = sender.requests.ready().await {
                 if fresh {
                     return Err(SendError::Unsent(error.to_string()));
                 }
                 continue;
             }
-            match sender.try_send_request(outgoing).await {
+            sender.awaiting.head();
+            match sender.requests.try_send_request(outgoing).await {
                 Ok(response) => {
+                    sender.awaiting.body();
                     return Ok((response, Lease { link: Arc::clone(self), sender, _place: place }));
                 }
                 Err(mut error) => match error.take_message() {
@@ -122,7 +133,7 @@ impl Link {
         let now = self.clock.monotonic();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((since, sender)) = idle.pop() {
-            if now.saturating_sub(since) < MAX_IDLE_TIME && !sender.is_closed() {
+            if now.saturating_sub(since) < MAX_IDLE_TIME && !sender.requests.is_closed() {
                 return Some(sender);
             }
         }
@@ -131,8 +142,9 @@ impl Link {
 
     async fn connect(&self) -> io::Result<Sender> {
         let stream = UnixStream::connect(&self.socket).await?;
+        let (stream, awaiting) = Turns::new(stream);
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-        let (sender, connection) = handshake.await.map_err(io::Error::other)?;
+        let (requests, connection) = handshake.await.map_err(io::Error::other)?;
         #[allow(
             clippy::disallowed_methods,
             reason = "ends when its sender is dropped or the process closes it"
@@ -141,7 +153,7 @@ impl Link {
             // Its errors reach whoever waits for an answer on it.
             let _ = connection.await;
         });
-        Ok(sender)
+        Ok(Sender { requests, awaiting })
     }
 }
 

@@ -49,7 +49,8 @@ impl Outlet {
             let (outlet, last) = (&self, &last);
             move |line: &[u8], cut: bool| outlet.line(pipe, (line, cut), last)
         };
-        let both = (drain(output, line(Pipe::Output)), drain(errors, line(Pipe::Errors)));
+        let clock = &*self.clock;
+        let both = (drain(output, clock, line(Pipe::Output)), drain(errors, clock, line(Pipe::Errors)));
         futures_util::future::join(both.0, both.1).await;
     }
 

@@ -6,8 +6,12 @@ use nix::{sys::utsname::uname, unistd::geteuid};
 use serde::Serialize;
 use smcp_manifest::SandboxClass;
 use smcp_types::{Error, Limits, Refusal, Result};
+use tokio::io::AsyncReadExt as _;
 
 use super::{Image, Layer, Layers, Sandbox, Start};
+
+/// Bytes of a failed try that are read.
+const MAX_SAID: u64 = 8 << 10;
 
 /// How far the privileges of this process reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -194,11 +198,13 @@ impl Trials<'_> {
         }
         let mut said = Vec::new();
         if let Some((_, errors)) = output {
-            crate::drain::drain(errors, |line, _| said.push(String::from_utf8_lossy(line).into_owned()))
-                .await;
+            // The process has ended: what it said is in the pipe, to its end.
+            let _ = errors.take(MAX_SAID).read_to_end(&mut said).await;
         }
         // What it said last is why it ended.
-        Err(said.pop().unwrap_or_else(|| format!("workerd --version: {}", ended.status)))
+        let said = String::from_utf8_lossy(&said);
+        let last = said.lines().next_back().map(str::to_owned);
+        Err(last.unwrap_or_else(|| format!("workerd --version: {}", ended.status)))
     }
 }
 

@@ -142,7 +142,7 @@ fn expect_sum((address, request): &(Address, Vec<u8>)) -> Result<()> {
 }
 
 /// Every Unix socket below a folder.
-fn sockets(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sockets(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found = Vec::new();
     for entry in entries.flatten() {

@@ -72,6 +72,7 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("fuzz", minutes(5), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
         Step::new("soak", minutes(3), xtask(&["soak"])),
+        Step::new("attack", minutes(7), xtask(&["attack"])),
     ])
 }
 

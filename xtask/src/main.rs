@@ -7,6 +7,7 @@
 )]
 
 mod arguments;
+mod attack;
 mod bench;
 mod ci;
 mod fuzz;
@@ -40,6 +41,8 @@ usage: cargo xtask <chore>
   smoke [--release] [--seed N]
                             deploy both examples and call them with four real clients (make smoke)
   up [--dev-profile]        set up, build, start the platform with the examples, stay (make up)
+  attack [--full] [--case NAME]
+                            hostile code against every layer of the sandbox, alone and together
   fuzz [--seconds N]        every fuzz target for N seconds (30)
   bench [--quick] [--dev-profile] [--sandbox [--without LAYERS]]
                             calls through the platform beside the same process called bare; with --sandbox,
@@ -49,6 +52,11 @@ usage: cargo xtask <chore>
 
 /// Any error, as text for the person at the terminal.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// An error once somebody has asked us to stop: what is open is then closed on the way out.
+fn interrupted() -> Result<()> {
+    if signals::noted() { Err("interrupted".into()) } else { Ok(()) }
+}
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
@@ -76,6 +84,12 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             let profile = Profile::release_if(!arguments.flag("--dev-profile"));
             arguments.finish()?;
             up::run(profile)
+        }
+        "attack" => {
+            let full = arguments.flag("--full");
+            let only = arguments.value::<String>("--case")?;
+            arguments.finish()?;
+            attack::run(full, only.as_deref())
         }
         "fuzz" => {
             let seconds = arguments.value("--seconds")?;

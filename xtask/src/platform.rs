@@ -120,16 +120,20 @@ impl Platform {
         processes::descendants(self.process.id)
     }
 
-    /// Runs a command of its command line with a key, and reads its JSON answer.
-    pub(crate) fn cli(&self, key: Option<&str>, words: &[&str]) -> Result<Value> {
+    /// A command of its command line with a key.
+    pub(crate) fn command(&self, key: Option<&str>, words: &[&str]) -> Program {
         let mut program = command(&self.binary, self.config.as_deref()).args(words).arg("--json");
         program = program.env("SMCP_ENDPOINT", &self.url);
         // Without a key of the chore's own it is the stored one, never one the caller's shell happens to hold.
-        program = match key {
+        match key {
             Some(key) => program.env("SMCP_KEY", key),
             None => program.without_env("SMCP_KEY"),
-        };
-        let said = program.stdout()?;
+        }
+    }
+
+    /// Runs a command of its command line with a key, and reads its JSON answer.
+    pub(crate) fn cli(&self, key: Option<&str>, words: &[&str]) -> Result<Value> {
+        let said = self.command(key, words).stdout()?;
         serde_json::from_str(&said)
             .map_err(|error| format!("smcp {}: {error} in `{said}`", words.join(" ")).into())
     }

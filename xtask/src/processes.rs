@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -42,6 +43,23 @@ impl Process {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id)).ok()?;
         let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
         line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
+    /// Memory that is its own and no file's, in KiB.
+    pub(crate) fn own_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).ok()?;
+        let kinds = ["RssAnon:", "RssShmem:"];
+        let lines = status.lines().filter_map(|line| kinds.iter().find_map(|kind| line.strip_prefix(kind)));
+        Some(lines.filter_map(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).sum())
+    }
+
+    /// Processor time it has used.
+    pub(crate) fn processor(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id)).ok()?;
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        // User and system time, fields 14 and 15 of the manual, in hundredths of a second.
+        let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(ticks * 10))
     }
 
     /// Memory that only it holds, in KiB.

@@ -1,8 +1,9 @@
 //! Building the programs of the workspace that a chore runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Result;
+use crate::process::Program;
 use crate::workspace::{self, Metadata};
 
 /// Which profile `smcp` is built with.
@@ -43,6 +44,18 @@ pub(crate) fn smcp(profile: Profile) -> Result<PathBuf> {
 pub(crate) fn rmcp_client() -> Result<PathBuf> {
     workspace::cargo().args(["build", "--quiet", "--workspace", "--bins"]).run()?;
     path("rmcp-client", Profile::Dev)
+}
+
+/// Builds what the attack suite runs: `smcp`, the prober, and what starts the prober in the jail.
+pub(crate) fn attack() -> Result<[PathBuf; 3]> {
+    workspace::cargo().args(["build", "--quiet", "--workspace", "--bins"]).run()?;
+    let [smcp, prober, jail] = ["smcp", "smcp-prober", "attack-jail"].map(|name| path(name, Profile::Dev));
+    Ok([smcp?, prober?, jail?])
+}
+
+/// The revision of Landlock's interface, as the prober learns it outside of every sandbox.
+pub(crate) fn landlock_version(prober: &Path) -> Result<u32> {
+    Ok(Program::new(prober).arg("landlock-version").stdout()?.trim().parse()?)
 }
 
 fn path(name: &str, profile: Profile) -> Result<PathBuf> {

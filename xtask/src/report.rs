@@ -9,6 +9,8 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 pub(crate) enum Outcome {
     /// It printed what it had to say.
     Nothing,
+    /// It printed how it went, and this is whether it went well.
+    Verdict(bool),
     /// So many checks held, and so many did not.
     Checks { passed: usize, failed: usize },
 }
@@ -17,7 +19,8 @@ impl Outcome {
     /// Prints the closing line, and gives the exit code that belongs to it.
     pub(crate) fn finish(self) -> ExitCode {
         match self {
-            Self::Nothing => ExitCode::SUCCESS,
+            Self::Nothing | Self::Verdict(true) => ExitCode::SUCCESS,
+            Self::Verdict(false) => ExitCode::FAILURE,
             Self::Checks { passed, failed } => {
                 println!("{}", closing_line(passed, failed));
                 if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: handed on to the platform we started, so that it can drain.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -24,6 +24,25 @@ pub(crate) fn forward() -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// Whether a signal came.
+static NOTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on a signal is only noted: the chore looks at `noted` at every step, and cleans up.
+pub(crate) fn note() -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            NOTED.store(true, Ordering::SeqCst);
+        }
+    });
+    Ok(())
+}
+
+/// Whether a signal has come.
+pub(crate) fn noted() -> bool {
+    NOTED.load(Ordering::SeqCst)
 }
 
 /// The platform is this process; 0 when it has ended.

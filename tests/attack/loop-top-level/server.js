@@ -1,0 +1,6 @@
+// Loops before it listens.
+import { serve } from "./mcp.js";
+
+for (;;);
+
+export default serve(() => "never");

@@ -1,0 +1,54 @@
+//! Mounts and roots: rebuilding the tree that hostile code was put into.
+
+use nix::libc;
+
+use crate::outcome::{Order, Outcome, Probe};
+use crate::raw::{Done, address, call, text};
+
+pub(crate) const PROBES: &[(&str, Probe)] = &[("mount-inside", inside), ("mount", outside)];
+
+const HERE: usize = libc::AT_FDCWD as isize as usize;
+/// `umount2(".", MNT_DETACH)`
+const DETACH: usize = 2;
+
+/// In user and mount namespaces of its own, where hostile code has every capability.
+fn inside(order: &Order) -> Outcome {
+    let both = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as usize;
+    if let Err(error) = call(libc::SYS_unshare, &[both]) {
+        return Outcome::Refused(format!("unshare {error:?}"));
+    }
+    Outcome::of(attempt(&order.row), "done").unless_missing()
+}
+
+/// With what capabilities it was started with.
+fn outside(order: &Order) -> Outcome {
+    Outcome::of(attempt(&order.row), "done").unless_missing()
+}
+
+fn attempt(row: &str) -> Done {
+    let [root, here, tmpfs] = ["/", ".", "tmpfs"].map(text);
+    let [root, here, tmpfs] = [&root, &here, &tmpfs].map(|text| address(text.as_slice()));
+    let recursive_private = (libc::MS_REC | libc::MS_PRIVATE) as usize;
+    match row {
+        "mount" => call(libc::SYS_mount, &[tmpfs, root, tmpfs, 0, 0]),
+        "propagation" => call(libc::SYS_mount, &[0, root, 0, recursive_private, 0]),
+        "bind" => call(libc::SYS_mount, &[root, root, 0, (libc::MS_BIND | libc::MS_REC) as usize, 0]),
+        "fsopen" => call(libc::SYS_fsopen, &[tmpfs, 0]),
+        "open_tree" => call(libc::SYS_open_tree, &[HERE, root, 1]),
+        "pivot_root" => {
+            call(libc::SYS_mount, &[tmpfs, root, tmpfs, 0, 0])?;
+            call(libc::SYS_chdir, &[root])?;
+            // The new root must be a mount point: the one that was just put on top.
+            let new = text("/..");
+            call(libc::SYS_chdir, &[address(new.as_slice())])?;
+            call(libc::SYS_pivot_root, &[here, here])
+        }
+        "umount" => {
+            call(libc::SYS_mount, &[tmpfs, root, tmpfs, 0, 0])?;
+            let top = text("/..");
+            call(libc::SYS_umount2, &[address(top.as_slice()), DETACH])
+        }
+        "chroot" => call(libc::SYS_chroot, &[root]),
+        _ => Err(nix::errno::Errno::EINVAL),
+    }
+}

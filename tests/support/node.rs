@@ -25,7 +25,12 @@ pub fn binary() -> PathBuf {
 #[allow(clippy::disallowed_methods, reason = "tests start the binary they test")]
 pub fn command(home: &Path) -> Command {
     let mut command = Command::new(binary());
-    command.env_clear().env("HOME", home).env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(home);
+    command
+        .env_clear()
+        .env("SMCP_SANDBOX_STRICT", "true")
+        .env("HOME", home)
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .current_dir(home);
     command.stdin(Stdio::null());
     command
 }

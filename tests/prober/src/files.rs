@@ -12,6 +12,7 @@ pub(crate) const PROBES: &[(&str, Probe)] = &[
     ("write", write),
     ("open", open_only),
     ("execute", execute),
+    ("execute-itself", execute_itself),
     ("execute-written", execute_written),
     ("make", make),
     ("descriptors", descriptors),
@@ -77,6 +78,18 @@ fn execute(order: &Order) -> Outcome {
         &[address(text(&order.path()).as_slice()), address(&arguments), address(&none)],
     );
     Outcome::of(done, "ran")
+}
+
+/// Runs this program anew from another thread: what the kernel was told about the first, such as to end with its parent,
+/// does not hold for what comes of it.
+fn execute_itself(_: &Order) -> Outcome {
+    let again = std::thread::spawn(|| {
+        let [path, name, word] = ["/proc/self/exe", "workerd", "say-ran"].map(text);
+        let arguments = [address(name.as_slice()), address(word.as_slice()), 0];
+        let none = [0_usize];
+        call(libc::SYS_execve, &[address(path.as_slice()), address(&arguments), address(&none)])
+    });
+    again.join().map_or(Outcome::Refused("no thread".to_owned()), |done| Outcome::of(done, "ran"))
 }
 
 fn execute_written(order: &Order) -> Outcome {

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Some("compile") => serve::compile(&words[1..]),
         Some("--version") => say("workerd 2026-11-17"),
         Some("landlock-version") => say(&table::landlock_version().to_string()),
+        Some("say-ran") => say("succeeded ran"),
         Some("victim") => fixture::victim(),
         Some("targets") => fixture::targets(&words[1..]),
         Some("in-network") => network::enter_and_run(&words[1..]),

@@ -1,6 +1,6 @@
 //! The planner of hosted processes: a pure state machine from what was seen to what is to be done.
 //!
-//! `Fleet` has one slot per version. `observe` takes what happened, `plan` says what to do, and nothing here acts, waits
+//! `Fleet` has one slot per version, and a record per server that broke limits. `observe` takes what happened, `plan` says what to do, and nothing here acts, waits
 //! or reads a clock. The plan depends on the state alone: asked twice it answers the same, and the executor reports each
 //! action it took as an event. Boot, deploy, crash, drain and shutdown are all this one path.
 
@@ -20,16 +20,20 @@ use std::{
 };
 
 pub use settings::Settings;
-pub use words::{Action, Admission, Cause, Denied, Event, Generation, Plan, SlotState, Traffic, Why};
+pub use words::{
+    Action, Admission, Cause, Denied, Event, Generation, Offence, Plan, SlotState, Traffic, Why,
+};
 
 use crate::ports::VersionRef;
+use record::Records;
 use slot::{Phase, Slot};
 
-/// All slots, and the next generation's number.
+/// All slots, what is held against servers, and the next generation's number.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     settings: Settings,
     slots: BTreeMap<VersionRef, Slot>,
+    records: Records,
     next: u64,
     /// Set once the platform stops: when what still runs is killed.
     ends_at: Option<Duration>,
@@ -39,7 +43,7 @@ impl Fleet {
     /// A fleet without processes.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, slots: BTreeMap::new(), next: 1, ends_at: None }
+        Self { settings, slots: BTreeMap::new(), records: Records::default(), next: 1, ends_at: None }
     }
 
     /// Takes note of what happened to a version at a monotonic time. Returns whether the plan may have changed before
@@ -47,6 +51,11 @@ impl Fleet {
     pub fn observe(&mut self, now: Duration, version: &VersionRef, event: Event) -> bool {
         if let Event::Launched { generation, .. } = &event {
             self.next = self.next.max(generation.0 + 1);
+        }
+        let mut judge = self.records.judge(version, &self.settings);
+        if event == Event::Lifted {
+            // The record is the server's: it may be another version's doing, and this one may have no slot.
+            judge.pardon();
         }
         let finished = matches!(event, Event::CallFinished { .. });
         let slot = match self.slots.entry(*version) {
@@ -57,7 +66,7 @@ impl Fleet {
             // Late news of a slot that is forgotten.
             Entry::Vacant(_) => return false,
         };
-        let changed = slot.observe(now, event, &self.settings);
+        let changed = slot.observe(now, event, &mut judge);
         if slot.is_gone() {
             self.slots.remove(version);
         }
@@ -83,12 +92,11 @@ impl Fleet {
         match &slot.phase {
             Phase::Ready { generation, .. } => Admission::Ready(*generation),
             Phase::Starting { .. } | Phase::Stopping { .. } => Admission::Wait,
-            Phase::Failing { reason, retry_at, quarantined, .. } if now < *retry_at => {
+            Phase::Failing { reason, retry_at, offences, .. } if now < *retry_at => {
                 let (reason, until) = (reason.clone(), *retry_at);
-                Admission::Denied(if *quarantined {
-                    Denied::Quarantined { reason, offences: slot.record.offences, until }
-                } else {
-                    Denied::Failing { reason, attempts: slot.attempts, retry_at: until }
+                Admission::Denied(match *offences {
+                    Some(offences) => Denied::Quarantined { reason, offences, until },
+                    None => Denied::Failing { reason, attempts: slot.attempts, retry_at: until },
                 })
             }
             Phase::Asleep | Phase::Failing { .. } | Phase::Gone => self.place(version),

@@ -18,10 +18,17 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 /// Sixteen names belong to one tenant.
 fn version(name: u8) -> VersionRef {
+    revision(name, 0)
+}
+
+/// A later version of the same server.
+fn revision(name: u8, number: u16) -> VersionRef {
+    let mut digest = [name; 32];
+    digest[..2].copy_from_slice(&number.to_be_bytes());
     VersionRef {
         tenant: TenantId::from_bytes([name / 16; 16]),
         server: ServerId::from_bytes([name; 16]),
-        digest: Digest::from_bytes([name; 32]),
+        digest: Digest::from_bytes(digest),
     }
 }
 
@@ -132,6 +139,40 @@ fn a_version_that_loops_costs_less_and_less() {
     assert!(matches!(sim.state(&version(1)), SlotState::Quarantined { .. }), "{:?}", sim.state(&version(1)));
     sim.lift(version(1));
     assert_eq!(sim.state(&version(1)), SlotState::Asleep);
+}
+
+#[test]
+fn a_server_that_loops_gains_one_process_by_each_new_version() {
+    let mut sim =
+        SimFleet::new(settings(), |_| Behaviour { loops_after: Some(ms(100)), ..Behaviour::default() });
+    let mut cuts = Vec::new();
+    for number in 0..50 {
+        let calls: Vec<usize> = (0..40)
+            .map(|_| {
+                let call = sim.call(revision(1, number), ms(500));
+                sim.advance(ms(100));
+                call
+            })
+            .collect();
+        cuts.push(calls.into_iter().filter(|call| sim.fate(*call) == CallFate::Cut).count());
+        sim.retire(revision(1, number));
+        let SlotState::Quarantined { .. } = sim.state(&revision(1, number)) else { panic!("{number}") };
+    }
+    let calls_of = |processes: usize| 2 * processes;
+    assert!(cuts[0] <= calls_of(3), "{cuts:?}");
+    assert!(cuts[1..].iter().all(|cut| (1..=calls_of(1)).contains(cut)), "{cuts:?}");
+    // The first version is out of its quarantine, and not clean: it has one process to lose as well.
+    let until = |sim: &SimFleet| match sim.state(&revision(1, 0)) {
+        SlotState::Quarantined { until, .. } => until,
+        other => panic!("{other:?}"),
+    };
+    sim.call(revision(1, 0), ms(500));
+    sim.advance(ms(1_000));
+    assert!(until(&sim) > ms(290_000), "for as long as the latest of them");
+    sim.lift(revision(1, 0));
+    sim.call(revision(1, 0), ms(500));
+    sim.advance(ms(200));
+    assert!(matches!(sim.state(&revision(1, 0)), SlotState::Failing { .. }), "begins anew");
 }
 
 #[test]

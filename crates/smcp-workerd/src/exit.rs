@@ -89,11 +89,11 @@ impl End {
 
     /// What a call learns whose answer it cut off.
     pub(crate) fn error(&self, private: &str) -> Error {
-        let Cause { reason, limit } = &self.cause;
+        let reason = &self.cause.reason;
         let refusal = Refusal::new(format!("the server's process ended during the call: {reason}"));
         let refusal = refusal.private(private);
-        match limit {
-            Some(limit) => Error::Hosted(refusal.hint(hint(*limit))),
+        match self.cause.limit() {
+            Some(limit) => Error::Hosted(refusal.hint(hint(limit))),
             None if self.displaced => Error::Unavailable(refusal.hint("try again")),
             None => Error::Hosted(refusal),
         }
@@ -125,7 +125,7 @@ fn cause(ended: &Ended, told: Option<&Order>, last: &LastWords, limits: &Limits)
         (None, Some(111)) => with_detail("the sandbox could not be set up", last),
         (None, Some(137)) => "was killed from outside: the machine may be out of memory".to_owned(),
         (None, Some(133)) => "crashed: V8 gave up (SIGTRAP), often out of memory for code".to_owned(),
-        (None, Some(159)) => "was killed: it made a system call that the sandbox forbids (SIGSYS)".to_owned(),
+        (None, Some(159)) => return Cause::forbidden(FORBIDDEN),
         (None, Some(signal @ 129..=192)) => {
             with_detail(&format!("crashed with signal {}", signal - 128), last)
         }
@@ -136,6 +136,7 @@ fn cause(ended: &Ended, told: Option<&Order>, last: &LastWords, limits: &Limits)
     Cause::new(reason)
 }
 
+const FORBIDDEN: &str = "was killed: it made a system call that the sandbox forbids (SIGSYS)";
 const STOPPED: &str = "was stopped by the platform";
 /// The setting that says how many may be awake.
 const PLACES: &str = "node.max_awake";
@@ -193,7 +194,6 @@ mod tests {
             ),
             (code(137), None, vec![], "was killed from outside: the machine may be out of memory"),
             (5, None, vec![], "crashed: V8 gave up (SIGTRAP), often out of memory for code"),
-            (31, None, vec![], "was killed: it made a system call that the sandbox forbids (SIGSYS)"),
             (11, None, vec![""], "crashed with signal 11"),
             (code(111), None, vec!["clone: ENOSPC"], "the sandbox could not be set up: clone: ENOSPC"),
             (code(3), None, vec!["a", "b", " "], "exited with code 3: b"),
@@ -202,6 +202,14 @@ mod tests {
         ] {
             assert_eq!(said(raw, told, &lines), Cause::new(words));
         }
+    }
+
+    #[test]
+    fn what_the_sandbox_kills_for_is_an_offence() {
+        for raw in [31, 159 << 8] {
+            assert_eq!(said(raw, None, &[]), Cause::forbidden(FORBIDDEN));
+        }
+        assert_eq!(said(31, FINISH, &[]), Cause::new(STOPPED), "nobody knows who did it, at its end");
     }
 
     #[test]

@@ -104,7 +104,7 @@ async fn attempt(
         Some(false) => {
             let End { cause, .. } = process.ended().await;
             let refusal = Refusal::new(format!("the server does not start: {}", cause.reason));
-            return Err(Error::Hosted(match cause.limit {
+            return Err(Error::Hosted(match cause.limit() {
                 Some(limit) => refusal.hint(exit::hint(limit)),
                 None => refusal,
             }));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Cause, Generation, Settings,
-    record::Record,
+    record::Judge,
     slot::{Phase, Slot},
 };
 
@@ -23,14 +23,16 @@ impl Slot {
         }
     }
 
-    pub(super) fn ended(&mut self, now: Duration, ended: Generation, cause: Cause, settings: &Settings) {
+    pub(super) fn ended(&mut self, now: Duration, ended: Generation, cause: Cause, judge: &mut Judge<'_>) {
         if self.generation() != Some(ended) {
             return;
         }
-        self.forgive(now, settings);
+        self.forgive(now, judge.settings);
         let failure = match &self.phase {
             // It was asked to end, but may have broken a limit before it could.
-            Phase::Stopping { failure, .. } => failure.clone().or(Some(cause).filter(|c| c.limit.is_some())),
+            Phase::Stopping { failure, .. } => {
+                failure.clone().or(Some(cause).filter(|c| c.offence.is_some()))
+            }
             Phase::Asleep
             | Phase::Starting { .. }
             | Phase::Ready { .. }
@@ -38,7 +40,7 @@ impl Slot {
             | Phase::Gone => Some(cause),
         };
         match failure {
-            Some(cause) => self.fail(now, cause, settings),
+            Some(cause) => self.fail(now, cause, judge),
             None => {
                 self.attempts = 0;
                 self.phase = Phase::Asleep;
@@ -46,15 +48,15 @@ impl Slot {
         }
     }
 
-    fn fail(&mut self, now: Duration, cause: Cause, settings: &Settings) {
+    fn fail(&mut self, now: Duration, cause: Cause, judge: &mut Judge<'_>) {
         self.attempts = self.attempts.saturating_add(1);
-        let backoff = now.saturating_add(settings.backoff(self.attempts));
-        let quarantine = cause.limit.and_then(|_| self.record.offend(now, settings));
+        let backoff = now.saturating_add(judge.settings.backoff(self.attempts));
+        let quarantine = cause.offence.and_then(|_| judge.offend(now));
         self.phase = Phase::Failing {
             reason: cause.reason,
             since: now,
-            retry_at: quarantine.map_or(backoff, |until| until.max(backoff)),
-            quarantined: quarantine.is_some(),
+            retry_at: quarantine.as_ref().map_or(backoff, |quarantine| quarantine.until.max(backoff)),
+            offences: quarantine.map(|quarantine| quarantine.offences),
         };
     }
 
@@ -68,7 +70,6 @@ impl Slot {
     }
 
     pub(super) fn lift(&mut self) {
-        self.record = Record::default();
         self.attempts = 0;
         if matches!(self.phase, Phase::Failing { .. }) {
             self.wanted = false;
@@ -76,10 +77,23 @@ impl Slot {
         }
     }
 
-    /// What is held against a version outlives its process.
-    pub(super) fn forget(&mut self, now: Duration, settings: &Settings) {
+    /// Until when a quarantine holds, whoever has lost interest meanwhile.
+    pub(super) fn quarantined_until(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Failing { retry_at, offences: Some(_), .. } => Some(retry_at),
+            Phase::Failing { offences: None, .. }
+            | Phase::Asleep
+            | Phase::Starting { .. }
+            | Phase::Ready { .. }
+            | Phase::Stopping { .. }
+            | Phase::Gone => None,
+        }
+    }
+
+    pub(super) fn forget(&mut self, now: Duration) {
         self.wanted = false;
-        if self.waiting == 0 && !self.is_awake() && self.record.is_clean(now, settings) {
+        let serves = self.quarantined_until().is_some_and(|until| now < until);
+        if self.waiting == 0 && !self.is_awake() && !serves {
             self.phase = Phase::Gone;
         }
     }

@@ -103,10 +103,9 @@ impl Draft<'_> {
         }
     }
 
-    /// Lets go of a slot from a time on, but not before its record is clean.
+    /// Lets go of a slot from a time on, but not before the end of a quarantine.
     fn forget(&mut self, version: VersionRef, slot: &Slot, from: Duration) {
-        let clean_at = slot.record.clean_at(&self.fleet.settings).unwrap_or_default();
-        if self.due(from.max(clean_at)) {
+        if self.due(from.max(slot.quarantined_until().unwrap_or_default())) {
             self.plan.actions.push(Action::Forget { version });
         }
     }

@@ -19,7 +19,7 @@ pub struct Settings {
     pub stable_after: Duration,
     /// After this long nobody is told of a failure any more.
     pub forget_after: Duration,
-    /// This many broken limits put a version into quarantine.
+    /// This many broken limits of a server put the version into quarantine that breaks the last.
     pub quarantine_after: u32,
     /// They count for this long.
     pub quarantine_window: Duration,
@@ -27,7 +27,8 @@ pub struct Settings {
     pub quarantine_first: Duration,
     /// Longest quarantine.
     pub quarantine_most: Duration,
-    /// This long after the end of a quarantine it is forgotten, and the next one is a first one again.
+    /// This long after the end of a quarantine it is forgotten, and the next one is a first one again. Until then a single
+    /// broken limit is enough, of a new version too.
     pub quarantine_kept: Duration,
     /// Most processes at once; when all are taken, the longest idle one makes room.
     pub max_awake: usize,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Event, Generation, Settings, SlotState, Traffic, record::Record};
+use super::{Cause, Event, Generation, Settings, SlotState, Traffic, record::Judge};
 
 /// A killed process that has not gone is killed again after this.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -31,11 +31,12 @@ pub(super) enum Phase {
         killed: bool,
         failure: Option<Cause>,
     },
+    /// A quarantine is for so many offences.
     Failing {
         reason: String,
         since: Duration,
         retry_at: Duration,
-        quarantined: bool,
+        offences: Option<u32>,
     },
     Gone,
 }
@@ -49,7 +50,6 @@ pub(super) struct Slot {
     /// A call is expected; a start for it takes nobody's place.
     pub(super) wanted: bool,
     pub(super) attempts: u32,
-    pub(super) record: Record,
     pub(super) retired: bool,
 }
 
@@ -61,7 +61,6 @@ impl Slot {
             waiting_since: now,
             wanted: false,
             attempts: 0,
-            record: Record::default(),
             retired: false,
         }
     }
@@ -96,19 +95,18 @@ impl Slot {
             Phase::Starting { .. } => SlotState::Starting,
             Phase::Ready { drain_until: Some(_), .. } | Phase::Stopping { .. } => SlotState::Stopping,
             Phase::Ready { since, .. } => SlotState::Ready { since: *since },
-            Phase::Failing { reason, retry_at, quarantined: true, .. } => SlotState::Quarantined {
-                reason: reason.clone(),
-                offences: self.record.offences,
-                until: *retry_at,
-            },
-            Phase::Failing { reason, retry_at, .. } => {
+            Phase::Failing { reason, retry_at, offences: Some(offences), .. } => {
+                SlotState::Quarantined { reason: reason.clone(), offences: *offences, until: *retry_at }
+            }
+            Phase::Failing { reason, retry_at, offences: None, .. } => {
                 SlotState::Failing { reason: reason.clone(), attempts: self.attempts, retry_at: *retry_at }
             }
         }
     }
 
     /// Moves the slot; returns whether a new plan is due.
-    pub(super) fn observe(&mut self, now: Duration, event: Event, settings: &Settings) -> bool {
+    pub(super) fn observe(&mut self, now: Duration, event: Event, judge: &mut Judge<'_>) -> bool {
+        let settings = judge.settings;
         match event {
             Event::CallWaiting => self.call_waits(now),
             Event::CallGaveUp => self.waiting = self.waiting.saturating_sub(1),
@@ -131,11 +129,11 @@ impl Slot {
             Event::StopSent { generation, grace } => self.stop_sent(now, generation, grace),
             Event::KillSent { generation, cause } => self.kill_sent(now, generation, cause),
             Event::StartFailed { generation, cause } | Event::Exited { generation, cause } => {
-                self.ended(now, generation, cause, settings);
+                self.ended(now, generation, cause, judge);
             }
             Event::Retired => self.retire(now, settings),
             Event::Lifted => self.lift(),
-            Event::Forgotten => self.forget(now, settings),
+            Event::Forgotten => self.forget(now),
         }
         true
     }

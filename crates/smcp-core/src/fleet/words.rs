@@ -30,20 +30,43 @@ pub enum Traffic {
 pub struct Cause {
     /// In words for the publisher.
     pub reason: String,
-    /// The limit it broke, if that is why.
-    pub limit: Option<Limit>,
+    /// What it did that it must not, if that is why.
+    pub offence: Option<Offence>,
+}
+
+/// What counts towards a quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offence {
+    /// It broke a limit.
+    Limit(Limit),
+    /// It did what the sandbox kills for.
+    Forbidden,
 }
 
 impl Cause {
-    /// A failure that is no broken limit.
+    /// A failure that is no offence.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), limit: None }
+        Self { reason: reason.into(), offence: None }
     }
 
     /// A limit was broken; `what` happened, and the limit's key follows.
     #[must_use]
     pub fn broken(limit: Limit, what: &str) -> Self {
-        Self { reason: format!("{what} ({limit})"), limit: Some(limit) }
+        Self { reason: format!("{what} ({limit})"), offence: Some(Offence::Limit(limit)) }
+    }
+
+    /// The sandbox killed it.
+    pub fn forbidden(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), offence: Some(Offence::Forbidden) }
+    }
+
+    /// The limit it broke, if that is why.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self.offence {
+            Some(Offence::Limit(limit)) => Some(limit),
+            Some(Offence::Forbidden) | None => None,
+        }
     }
 }
 
@@ -139,7 +162,8 @@ pub enum Event {
     },
     /// Another version is active, or the server was deleted.
     Retired,
-    /// Somebody in charge forgives all failures: the next call may start the version.
+    /// Somebody in charge forgives all failures of the version, and all broken limits of its server: the next call may
+    /// start it.
     Lifted,
     /// `Action::Forget` was executed.
     Forgotten,

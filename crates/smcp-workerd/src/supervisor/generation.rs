@@ -30,7 +30,7 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
         tenant.id = %version.tenant, server.id = %version.server, version = %version.digest.short(),
         generation = generation.0, duration_ms = lived.as_millis(), reason, "hosted process ended"
     );
-    shared.ledger().close(&version, generation, end.cause.limit.is_some());
+    shared.ledger().close(&version, generation, end.cause.limit().is_some());
     shared.ended(&version, generation, event);
     shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
     if let HostedState::Quarantined { offences, until, .. } = shared.state(&version) {

@@ -14,13 +14,15 @@ fn bombed(number: u64) -> Event {
     Event::Exited { generation: g(number), cause: Cause::broken(Limit::Memory, "bombed") }
 }
 
-/// A process with this number that starts at `at` and breaks a limit.
+/// A process of A with this number that starts at `at` and breaks a limit.
 fn offence(at: u64, number: u64) -> Vec<(u64, u8, Event)> {
-    [
-        warm(at, A, number),
-        vec![(at, A, overrun(number)), (at, A, killed(number, Some(looped()))), (at, A, exited(number))],
-    ]
-    .concat()
+    offence_of(A, at, number)
+}
+
+fn offence_of(name: u8, at: u64, number: u64) -> Vec<(u64, u8, Event)> {
+    let hit = killed(number, Some(looped()));
+    [warm(at, name, number), vec![(at, name, overrun(number)), (at, name, hit), (at, name, exited(number))]]
+        .concat()
 }
 
 /// Offences at these times.
@@ -29,7 +31,11 @@ fn offences(times: &[u64]) -> Vec<(u64, u8, Event)> {
 }
 
 fn quarantined(events: &[(u64, u8, Event)]) -> Option<(u32, u64)> {
-    match fleet(events).state(&version(A)) {
+    quarantine_of(A, events)
+}
+
+fn quarantine_of(name: u8, events: &[(u64, u8, Event)]) -> Option<(u32, u64)> {
+    match fleet(events).state(&version(name)) {
         SlotState::Quarantined { offences, until, .. } => {
             Some((offences, u64::try_from(until.as_millis()).unwrap()))
         }
@@ -125,31 +131,86 @@ fn who_is_in_quarantine_is_refused_until_its_end() {
         Denied::Quarantined { reason: "looped (limits.cpu_ms)".to_owned(), offences: 3, until: ms(60_000) };
     assert_eq!(fleet.admission(ms(59_999), &version(A)), Admission::Denied(denied));
     assert_eq!(fleet.admission(ms(60_000), &version(A)), Admission::Wait);
-    // No other version of the same server, and no pre-warming.
+    // No other server, no other version of the same one, and no pre-warming.
     assert_eq!(fleet.admission(ms(1), &version(B)), Admission::Wait);
-    check_plan(&[&events[..], &[(1, A, Event::Wanted)]].concat(), 1, &[], Some(1_060_000));
+    assert_eq!(fleet.admission(ms(1), &version(A2)), Admission::Wait);
+    check_plan(&[&events[..], &[(1, A, Event::Wanted)]].concat(), 1, &[], Some(100_000));
     check_plan(&[&events[..], &[(60_000, A, Event::CallWaiting)]].concat(), 60_000, &[start(A, 4)], None);
 }
 
 #[test]
-fn a_record_is_kept_until_it_is_clean() {
-    for (given, clean) in [
-        (offences(&[0, 0, 0]), 1_060_000),
-        ([offences(&[0, 0, 0]), vec![(5, A, Event::Retired)]].concat(), 1_060_000),
-        ([offences(&[0, 1_000]), vec![(2_000, A, Event::Retired)]].concat(), 601_000),
+fn a_slot_is_kept_until_the_end_of_its_quarantine() {
+    for (given, over) in [
+        (offences(&[0, 0, 0]), 100_000),
+        ([offences(&[0, 0, 0]), vec![(5, A, Event::Retired)]].concat(), 60_000),
+        ([offences(&[0, 1_000]), vec![(2_000, A, Event::Retired)]].concat(), 2_000),
         // Asleep again after an offence.
-        (
-            [offence(0, 1), warm(500, A, 2), vec![(600, A, stopping(2)), (700, A, exited(2))]].concat(),
-            600_000,
-        ),
+        ([offence(0, 1), warm(500, A, 2), vec![(600, A, stopping(2)), (700, A, exited(2))]].concat(), 700),
     ] {
-        check_plan(&given, clean - 1, &[], Some(clean));
-        let early = [&given[..], &[(clean - 1, A, Event::Forgotten)]].concat();
-        assert!(fleet(&early).slots.contains_key(&version(A)), "an early order is not followed");
-        check_plan(&given, clean, &[forget(A)], None);
-        let late = [&given[..], &[(clean, A, Event::Forgotten)]].concat();
-        assert!(fleet(&late).slots.is_empty());
+        let last = given.last().map_or(0, |(at, ..)| *at);
+        if over > last {
+            check_plan(&given, over - 1, &[], Some(over));
+        }
+        check_plan(&given, over, &[forget(A)], None);
+        let late = [&given[..], &[(over, A, Event::Forgotten)]].concat();
+        let fleet = fleet(&late);
+        assert!(fleet.slots.is_empty());
+        assert_eq!(fleet.records.len(), 1, "what is held against the server outlives the slot");
     }
+    let early = [offences(&[0, 0, 0]), vec![(59_999, A, Event::Forgotten)]].concat();
+    assert!(fleet(&early).knows(&version(A)), "an early order is not followed");
+}
+
+#[test]
+fn a_new_version_of_a_server_answers_for_the_old_one() {
+    let first = offences(&[0, 0, 0]);
+    let retired = [&first[..], &[(1_000, A, Event::Retired), (60_000, A, Event::Forgotten)]].concat();
+    let lifted = [&first[..], &[(1_000, A2, Event::Lifted)]].concat();
+    for (what, before, at, quarantine) in [
+        ("one offence is left, for the double", &first, 2_000, Some((4, 122_000))),
+        ("though the old one is forgotten", &retired, 70_000, Some((4, 190_000))),
+        ("until the record is clean", &first, 1_059_999, Some((4, 1_179_999))),
+        ("and then it is", &first, 1_060_000, None),
+        ("or was lifted, for a version without a slot too", &lifted, 2_000, None),
+        ("two offences of the old one are two of three", &offences(&[0, 0]), 2_000, Some((3, 62_000))),
+        ("while they count", &offences(&[0, 0]), 600_000, None),
+    ] {
+        assert_eq!(fleet(before).admission(ms(at), &version(A2)), Admission::Wait, "{what}: it may run");
+        let events = [&before[..], &offence_of(A2, at, 9)].concat();
+        assert_eq!(quarantine_of(A2, &events), quarantine, "{what}");
+        assert_eq!(quarantine_of(B, &[&before[..], &offence_of(B, at, 9)].concat()), None, "{what}: its own");
+    }
+    // The quarantine itself is the version's: the old one has its own, whatever a new one does.
+    let events = [&first[..], &warm(1_000, A2, 4)].concat();
+    assert_eq!(quarantined(&events), Some((3, 60_000)));
+    assert_eq!(fleet(&events).state(&version(A2)), SlotState::Ready { since: ms(1_000) });
+}
+
+#[test]
+fn records_are_bounded_and_go_when_they_are_clean() {
+    let mut records = Records::default();
+    let offend = |records: &mut Records, at: u64, server: u64| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&server.to_be_bytes());
+        let version = VersionRef { server: ServerId::from_bytes(id), ..version(A) };
+        records.judge(&version, &settings()).offend(ms(at)).is_some()
+    };
+    assert!((0..3).map(|_| offend(&mut records, 0, 0)).last().unwrap());
+    for server in 1..10_100 {
+        offend(&mut records, server, server);
+    }
+    assert_eq!(records.len(), 10_000);
+    assert!(offend(&mut records, 20_000, 0), "a quarantine outlasts the offences of others");
+    offend(&mut records, 700_000, 1);
+    assert_eq!(records.len(), 2, "the window of all the others is over");
+}
+
+#[test]
+fn what_the_sandbox_kills_for_is_an_offence_too() {
+    let mut events = offences(&[0, 0]);
+    events.extend(warm(0, A, 3));
+    events.push((0, A, Event::Exited { generation: g(3), cause: Cause::forbidden("SIGSYS") }));
+    assert_eq!(quarantined(&events), Some((3, 60_000)));
 }
 
 #[test]

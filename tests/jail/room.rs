@@ -64,6 +64,7 @@ impl Room {
             ),
             class: if order.hardened { SandboxClass::Hardened } else { SandboxClass::Standard },
             owner: format!("server-{}", order.server),
+            tenant: "attack".to_owned(),
             label: format!("attack-{}-{}", std::process::id(), self.made),
             files: vec![
                 Visible::socket(&self.folder.join("egress.sock"), Path::new("/out/egress.sock")),

@@ -126,15 +126,18 @@ impl Drop for Node {
 /// Removes the empty cgroups of a node that was killed and will not be started again.
 fn clear_cgroups(note: &Path) {
     for folder in std::fs::read_to_string(note).unwrap_or_default().lines() {
-        let cells = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in cells.filter(|path| path.is_dir()).chain([PathBuf::from(folder)]) {
-            // Processes of the node take a moment to go; what stays is empty.
-            let _ = (0..1_000).find(|_| {
-                std::thread::yield_now();
-                std::fs::remove_dir(&path).is_ok() || !path.exists()
-            });
-        }
+        clear_cgroup(Path::new(folder));
     }
+}
+
+fn clear_cgroup(folder: &Path) {
+    let inner = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    inner.filter(|path| path.is_dir()).for_each(|path| clear_cgroup(&path));
+    // Processes of the node take a moment to go; what stays is empty.
+    let _ = (0..1_000).find(|_| {
+        std::thread::yield_now();
+        std::fs::remove_dir(folder).is_ok() || !folder.exists()
+    });
 }
 
 /// Starts a node and waits until it serves: the process, its URL, and the administrator's key of a first start.

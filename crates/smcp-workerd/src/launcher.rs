@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs::File, io, os::fd::OwnedFd, path::PathBuf};
 
 use async_trait::async_trait;
 use smcp_manifest::SandboxClass;
-use smcp_types::{Limits, ServerId};
+use smcp_types::{Limits, ServerId, TenantId};
 
 use crate::{
     Child,
@@ -41,6 +41,8 @@ pub struct LaunchSpec {
     pub class: SandboxClass,
     /// Whose code it runs: processes of one server may share what no two servers do, such as a user id.
     pub server: ServerId,
+    /// Whose server it is: all processes of a tenant have one share of the processors.
+    pub tenant: TenantId,
     /// Its own name, unlike that of any other process of this node.
     pub label: String,
 }

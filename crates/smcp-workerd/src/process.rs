@@ -93,6 +93,7 @@ impl Host {
             limits: target.limits,
             class: target.class,
             server: target.version.server,
+            tenant: target.version.tenant,
             label: format!("{}-{number}", target.version.server),
         };
         let child = self.launcher.launch(spec).await?;

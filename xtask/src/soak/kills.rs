@@ -200,9 +200,13 @@ fn random_time(random: &mut Random, most: i64) -> Duration {
     Duration::from_micros(random.between(0, most * 1_000).unsigned_abs())
 }
 
-/// A platform moves itself nowhere: a cgroup without any process in it is one that nobody removed.
+/// A platform moves itself nowhere: a cgroup without any process, in it or below, is one that nobody removed.
 fn is_empty(path: &Path) -> bool {
-    fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|processes| processes.trim().is_empty())
+    let has_inner = fs::read_dir(path).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+    });
+    let processes = fs::read_to_string(path.join("cgroup.procs"));
+    !has_inner && processes.is_ok_and(|processes| processes.trim().is_empty())
 }
 
 /// The platform's own folder holds those of its processes.

@@ -1,5 +1,5 @@
-//! Cgroups: one folder for this node in each hierarchy, and in it one cell for each process, gone when the process is.
-//! Version 1 is tested; version 2 is written from its documentation.
+//! Cgroups: in each hierarchy one folder for this node, in it one for each tenant that runs something, and in that one
+//! cell for each process, gone when the process is. Version 1 is tested; version 2 is written from its documentation.
 
 use std::{
     fs,
@@ -20,6 +20,8 @@ use super::{Layer, Layers};
 
 /// Most threads and processes of a cell; V8 has up to 16 threads.
 const MAX_PIDS: u32 = 64;
+/// Most of all cells of one tenant together: more than that many honest processes need, far fewer than a machine has.
+const MAX_TENANT_PIDS: u32 = 2_048;
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u32 = 100_000;
 /// How often a leftover that does not go at once is tried again at start, and the pause between.
@@ -83,7 +85,8 @@ pub(crate) struct Cells {
 #[derive(Debug, Default)]
 struct Node {
     folders: Vec<Folder>,
-    /// Cells whose processes take their time.
+    /// Cells whose processes take their time. Held while folders are made or removed, so that no tenant's folder goes
+    /// while a cell is made in it.
     stale: Mutex<Vec<PathBuf>>,
 }
 
@@ -129,11 +132,16 @@ impl Cells {
         self.node.folders.first().map(|folder| folder.version)
     }
 
-    /// A cell with these limits, for the layers that are wanted.
+    /// A cell with these limits in its tenant's folder, for the layers that are wanted.
     ///
     /// # Errors
     /// When one of them cannot be had.
-    pub(crate) fn cell(&self, label: &str, limits: &Limits, layers: &Layers) -> io::Result<Option<Cell>> {
+    pub(crate) fn cell(
+        &self,
+        (tenant, label): (&str, &str),
+        limits: &Limits,
+        layers: &Layers,
+    ) -> io::Result<Option<Cell>> {
         self.node.sweep();
         let mut cell = Cell { folders: Vec::new(), paths: Vec::new(), node: Arc::clone(&self.node) };
         for controller in Controller::ALL {
@@ -144,10 +152,8 @@ impl Cells {
                 return Err(io::Error::other(format!("{}: {why}", controller.layer())));
             }
             for folder in self.node.folders.iter().filter(|folder| folder.controller == controller) {
-                let path = folder.path.join(label);
+                let path = self.node.make(folder, tenant, label)?;
                 if !cell.paths.contains(&path) {
-                    // Somebody who tidies up may have taken an empty folder for nobody's.
-                    fs::create_dir_all(&path).map_err(|error| at(&path, &error))?;
                     cell.paths.push(path.clone());
                 }
                 limit(controller, folder.version, &path, limits)?;
@@ -159,10 +165,43 @@ impl Cells {
 }
 
 impl Node {
+    /// Makes a cell in its tenant's folder, which is made with the first one. Every tenant's folder has the weight that
+    /// a new one has, so however many processes a tenant runs, all of them have one tenant's share of the processors.
+    fn make(&self, folder: &Folder, tenant: &str, label: &str) -> io::Result<PathBuf> {
+        let _held = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenant = folder.path.join(tenant);
+        let path = tenant.join(label);
+        // Somebody who tidies up may have taken an empty folder for nobody's.
+        fs::create_dir_all(&tenant).map_err(|error| at(&tenant, &error))?;
+        let made = share_out(folder, &tenant).and_then(|()| match fs::create_dir(&path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(at(&path, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        });
+        if made.is_err() {
+            // Not while another cell is in it.
+            let _ = fs::remove_dir(&tenant);
+        }
+        made.map(|()| path)
+    }
+
+    /// Removes cells, and their tenant's folder with the last one. Those whose processes take their time are kept in
+    /// mind, with those that were before.
+    fn remove(&self, cells: &[PathBuf]) {
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        stale.extend_from_slice(cells);
+        stale.retain(|cell| {
+            let is_left = fs::remove_dir(cell).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+            if let (false, Some(tenant)) = (is_left, cell.parent()) {
+                // Not while another cell is in it: that one's end tries again.
+                let _ = fs::remove_dir(tenant);
+            }
+            is_left
+        });
+    }
+
     /// Tries again to remove cells whose processes took their time.
     fn sweep(&self) {
-        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
-        stale.retain(|path| fs::remove_dir(path).is_err_and(|error| error.kind() != ErrorKind::NotFound));
+        self.remove(&[]);
     }
 }
 
@@ -224,11 +263,7 @@ impl Cell {
 
 impl Drop for Cell {
     fn drop(&mut self) {
-        for path in &self.paths {
-            if fs::remove_dir(path).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
-                self.node.stale.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
-            }
-        }
+        self.node.remove(&self.paths);
     }
 }
 
@@ -239,6 +274,17 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 fn set(folder: &Path, file: &str, value: impl ToString) -> io::Result<()> {
     let path = folder.join(file);
     fs::write(&path, value.to_string()).map_err(|error| at(&path, &error))
+}
+
+/// What a tenant's folder needs before there can be cells in it. It has no limit of memory: that is each server's own.
+fn share_out(folder: &Folder, tenant: &Path) -> io::Result<()> {
+    if folder.version == Version::Two {
+        set(tenant, "cgroup.subtree_control", format!("+{}", folder.controller.name()))?;
+    }
+    match folder.controller {
+        Controller::Pids => set(tenant, "pids.max", MAX_TENANT_PIDS),
+        Controller::Memory | Controller::Cpu => Ok(()),
+    }
 }
 
 fn limit(controller: Controller, version: Version, folder: &Path, limits: &Limits) -> io::Result<()> {
@@ -372,26 +418,23 @@ fn hierarchies(mounts: &str, own: &str) -> Vec<Hierarchy> {
     found
 }
 
-/// Removes a folder that an earlier node has left, with its cells: whatever runs there is killed.
+/// Removes a folder that an earlier node has left, with all that is in it: whatever runs there is killed.
 fn clear(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    let cells = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir());
-    for path in cells.chain([folder.to_owned()]) {
-        for _ in 0..TRIES {
-            let gone = match fs::remove_dir(&path) {
-                Ok(()) => true,
-                Err(error) => error.kind() == ErrorKind::NotFound,
-            };
-            if gone {
-                break;
-            }
-            let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-            for process in processes.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
-                // It may have ended by itself.
-                let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
-            }
-            thread::sleep(PAUSE);
+    // Tenants, and cells in them: a folder can go when those in it have gone.
+    for inner in entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        clear(&inner);
+    }
+    for _ in 0..TRIES {
+        if fs::remove_dir(folder).map_or_else(|error| error.kind() == ErrorKind::NotFound, |()| true) {
+            break;
         }
+        let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        for process in processes.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
+        }
+        thread::sleep(PAUSE);
     }
 }
 

@@ -79,6 +79,8 @@ pub struct Start {
     pub class: SandboxClass,
     /// Whose it is: no two owners have the same user id.
     pub owner: String,
+    /// Whose that owner is: all processes of a tenant have one share of the processors.
+    pub tenant: String,
     /// Its own name, unlike that of any other process of the node.
     pub label: String,
     /// Files and folders it sees besides program, libraries and two devices.
@@ -180,7 +182,7 @@ impl Sandbox {
     pub async fn start(&self, start: Start) -> io::Result<Child> {
         let layers = start.layers.clone();
         let belongings = Belongings {
-            cell: self.cells.cell(&start.label, &start.limits, &layers)?,
+            cell: self.cells.cell((&start.tenant, &start.label), &start.limits, &layers)?,
             uid: self.lease(&start, &layers)?,
         };
         let job = serde_json::to_vec(&self.job(&start, &belongings)?)?;
@@ -263,6 +265,7 @@ impl Launcher for Sandbox {
             limits: spec.limits,
             class: spec.class,
             owner: spec.server.to_string(),
+            tenant: spec.tenant.to_string(),
             label: spec.label,
             files,
             stdin: spec.config.into(),

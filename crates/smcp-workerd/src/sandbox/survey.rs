@@ -185,6 +185,7 @@ impl Trials<'_> {
             limits: Limits::default(),
             class: SandboxClass::Standard,
             owner: "survey".to_owned(),
+            tenant: "survey".to_owned(),
             label: format!("survey-{}", self.number),
             files: Vec::new(),
             stdin: stdin.into(),

@@ -143,19 +143,64 @@ async fn it_holds_only_what_it_was_given() {
     }
 }
 
+/// The folders in these.
+fn inner(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+}
+
+/// The cgroups of tenants, in every hierarchy.
+fn tenants_of(stage: &Stage) -> Vec<PathBuf> {
+    let note = fs::read_to_string(stage.folder.path().join("run/cgroups")).unwrap();
+    inner(&note.lines().map(PathBuf::from).collect::<Vec<_>>())
+}
+
+/// Processor time is shared between tenants first: who runs two servers has no more of it than who runs one.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_one_tenant_share_its_cgroup_and_no_other_has_a_part_in_it() {
+    let stage = Stage::new(settings()).await;
+    let (one, two) = (stage.add(1, SERVER), stage.add(2, SERVER));
+    let other = stage.of_another(one);
+    let mut pids = Vec::new();
+    for version in [one, two, other] {
+        pids.push(running(&stage, target(version)).await);
+    }
+    let folders = tenants_of(&stage);
+    assert!(!folders.is_empty());
+    for (tenant, expected) in [(one.tenant, &pids[..2]), (other.tenant, &pids[2..])] {
+        let name = tenant.to_string();
+        let own: Vec<_> = folders.iter().filter(|path| path.ends_with(&name)).cloned().collect();
+        assert_eq!(own.len() * 2, folders.len(), "one in each hierarchy: {folders:?}");
+        for folder in own {
+            let cells = inner(std::slice::from_ref(&folder));
+            let inside: BTreeSet<String> =
+                cells.iter().map(|cell| fs::read_to_string(cell.join("cgroup.procs")).unwrap()).collect();
+            assert_eq!(inside, expected.iter().map(|pid| format!("{pid}\n")).collect(), "{folder:?}");
+            let bound = |file: &str| fs::read_to_string(folder.join(file)).map(|text| text.trim().to_owned());
+            for (file, value) in [("pids.max", "2048"), ("cpu.shares", "1024"), ("cpu.weight", "100")] {
+                assert!(
+                    bound(file).is_ok_and(|found| found == value) || !folder.join(file).exists(),
+                    "{file}"
+                );
+            }
+        }
+    }
+    for pid in &pids {
+        let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let tenant = if *pid == pids[2] { other.tenant } else { one.tenant };
+        assert!(cgroups.lines().any(|line| line.contains(&format!("/{tenant}/"))), "{cgroups}");
+    }
+    stage.supervisor.shutdown(std::time::Duration::from_secs(2)).await;
+    assert!(folders.iter().all(|folder| !folder.exists()), "{folders:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn its_cell_has_its_limits_and_goes_with_it() {
     let stage = Stage::new(settings()).await;
     let version = stage.add(1, SERVER);
     let limits = Limits { memory_mb: 96, cpu_percent: 50, ..Limits::default() };
     let pid = running(&stage, Target { limits, ..target(version) }).await;
-    let folders = fs::read_to_string(stage.folder.path().join("run/cgroups")).unwrap();
-    let cells: Vec<PathBuf> = folders
-        .lines()
-        .flat_map(|folder| fs::read_dir(folder).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
+    let cells = inner(&tenants_of(&stage));
     assert!(!cells.is_empty());
     let value = |file: &str| {
         let found = cells.iter().find_map(|cell| fs::read_to_string(cell.join(file)).ok());
@@ -217,6 +262,7 @@ fn start(arguments: &[&str], layers: Layers, label: &str) -> Start {
         limits: Limits::default(),
         class: SandboxClass::Standard,
         owner: "test".to_owned(),
+        tenant: "test".to_owned(),
         label: label.to_owned(),
         files: Vec::new(),
         stdin: fs::File::open("/dev/null").unwrap().into(),
@@ -278,7 +324,7 @@ fn leftovers_of_a_killed_platform_are_cleared() {
     let note = fs::read_to_string(folder.path().join("run/cgroups")).unwrap();
     let Some(node) = note.lines().map(PathBuf::from).next() else { panic!("no cgroups here") };
     assert!(!node.exists(), "nothing is left of a platform that ended");
-    let cell = node.join("left-over");
+    let cell = node.join("tenant/left-over");
     fs::create_dir_all(&cell).unwrap();
     #[allow(clippy::disallowed_methods, reason = "a test plays a process that was left over")]
     let mut left = Command::new("/bin/sh").args(["-c", "while :; do :; done"]).spawn().unwrap();

@@ -116,26 +116,23 @@ fn by_value() -> [(c_long, u8, Vec<i32>); 5] {
     // Requests are numbers of 32 bits, whatever type the library gives them.
     #[allow(clippy::cast_possible_truncation, reason = "the kernel reads 32 bits")]
     let ioctls = ioctls.iter().map(|request| *request as i32).collect();
+    // No locks: all processes see the same few files, and who tries the others' locks reads what they write with them, a
+    // message from tenant to tenant. A database needs locks, in a folder of its own: once processes have one, they are for
+    // those that have it.
+    let descriptors = vec![
+        libc::F_DUPFD,
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+    ];
     [
         (libc::SYS_socket, 0, vec![libc::AF_UNIX]),
         (libc::SYS_socketpair, 0, vec![libc::AF_UNIX]),
         (libc::SYS_prctl, 0, vec![libc::PR_SET_NAME, libc::PR_SET_VMA]),
         (libc::SYS_ioctl, 1, ioctls),
-        (
-            libc::SYS_fcntl,
-            1,
-            vec![
-                libc::F_DUPFD,
-                libc::F_DUPFD_CLOEXEC,
-                libc::F_GETFD,
-                libc::F_SETFD,
-                libc::F_GETFL,
-                libc::F_SETFL,
-                libc::F_GETLK,
-                libc::F_SETLK,
-                libc::F_SETLKW,
-            ],
-        ),
+        (libc::SYS_fcntl, 1, descriptors),
     ]
 }
 
@@ -160,4 +157,60 @@ fn rule(tests: &[(u8, Test)]) -> Step<SeccompRule> {
         SeccompCondition::new(*argument, length.clone(), compare.clone(), *value).step("seccomp")
     });
     SeccompRule::new(conditions.collect::<Step<_>>()?).step("seccomp")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, path::Path, thread};
+
+    use nix::{
+        errno::Errno,
+        fcntl::{FcntlArg, fcntl},
+    };
+
+    use super::*;
+    use crate::sandbox::Layers;
+
+    fn job() -> Job {
+        Job {
+            layers: Layers::all(),
+            strict: false,
+            jit: true,
+            program: "/program".into(),
+            arguments: Vec::new(),
+            files: Vec::new(),
+            root: "/".into(),
+            uid: 0,
+            descriptors: 0,
+            cells: Vec::new(),
+            data_limit: None,
+        }
+    }
+
+    /// Filters hold for the thread that loads them: this one ends in them.
+    #[test]
+    fn a_lock_can_neither_be_set_nor_seen() {
+        let answers = thread::spawn(|| {
+            let program = OneProgram::at_a_secret_place(Path::new("/program")).unwrap();
+            let file = File::open("/proc/self/status").unwrap();
+            let mut lock = libc::flock {
+                l_type: i16::try_from(libc::F_RDLCK).unwrap(),
+                l_whence: i16::try_from(libc::SEEK_SET).unwrap(),
+                l_start: 7,
+                l_len: 1,
+                l_pid: 0,
+            };
+            let filters = compile(&job(), &program).unwrap();
+            load(&filters).unwrap();
+            let flags = fcntl(&file, FcntlArg::F_GETFD).map(drop);
+            let set = fcntl(&file, FcntlArg::F_SETLK(&lock)).map(drop);
+            let wait = fcntl(&file, FcntlArg::F_SETLKW(&lock)).map(drop);
+            let get = fcntl(&file, FcntlArg::F_GETLK(&mut lock)).map(drop);
+            let own = fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).map(drop);
+            (flags, [set, wait, get, own])
+        });
+        let (flags, locks) = answers.join().unwrap();
+        assert_eq!(flags, Ok(()));
+        assert_eq!(locks, [Err(Errno::EPERM); 4]);
+    }
 }

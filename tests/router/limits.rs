@@ -23,8 +23,8 @@ async fn a_manifest_stays_below_its_tenants_ceiling() {
     let refused = world.api(Method::POST, path, &world.admin, asking("memory_mb", 1024)).await;
     assert_eq!(refused.status.as_u16(), 400);
     insta::assert_snapshot!(format!("{}\n{}", refused.json()["detail"], refused.json()["hint"]), @r#"
-    "`limits.memory_mb` asks for more than this tenant's ceiling of 512 MiB"
-    "lower it in smcp.toml, or have an administrator run: smcp tenants limits home memory_mb=N"
+    "`limits.memory_mb` = 1024 is above this tenant's ceiling of 512 MiB"
+    "lower it in smcp.toml, or have the platform's administrator run: smcp tenants limits home memory_mb=1024"
     "#);
     let raised = set(&world, &world.root, json!({ "memory_mb": 1024 })).await;
     assert_eq!((raised.status.as_u16(), raised.json()["ceilings"]["memory_mb"].clone()), (200, json!(1024)));

@@ -128,17 +128,23 @@ impl Platform {
 
     /// A manifest that asks for more than its tenant may have is refused, and told who can change that.
     fn below_ceilings(&self, tenant: &TenantRecord, bundle: &Bundle) -> Result<()> {
-        let Some((limit, ceiling)) = bundle.manifest().limits.above(&tenant.ceilings) else { return Ok(()) };
-        let message = format!(
-            "`{limit}` asks for more than this tenant's ceiling of {ceiling} {}",
-            limit.bounds().unit
-        );
+        let limits = &bundle.manifest().limits;
+        let above: Vec<_> = limits.above(&tenant.ceilings).collect();
+        if above.is_empty() {
+            return Ok(());
+        }
+        let told = above.iter().map(|(limit, value, ceiling)| {
+            let unit = limit.bounds().unit;
+            format!("`{limit}` = {value} is above this tenant's ceiling of {ceiling} {unit}")
+        });
+        let raised: Vec<String> =
+            above.iter().map(|(limit, value, _)| format!("{}={value}", limit.key())).collect();
         let hint = format!(
-            "lower it in smcp.toml, or have an administrator run: smcp tenants limits {} {}=N",
+            "lower it in smcp.toml, or have the platform's administrator run: smcp tenants limits {} {}",
             tenant.slug,
-            limit.key()
+            raised.join(" ")
         );
-        Err(Error::Invalid(Refusal::new(message).hint(hint)))
+        Err(Error::Invalid(Refusal::new(told.collect::<Vec<_>>().join("; ")).hint(hint)))
     }
 
     /// The blob first: a version that is in the table can always be started.

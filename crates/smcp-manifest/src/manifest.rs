@@ -3,7 +3,7 @@
 mod draft;
 
 use serde::{Deserialize, Serialize};
-use smcp_types::{Limit, LimitSet, Slug};
+use smcp_types::{LimitSet, Slug};
 use std::collections::BTreeMap;
 
 use crate::{
@@ -104,21 +104,13 @@ impl Manifest {
             definitions: self.definitions,
             endpoint: self.endpoint.clone(),
             format: LOCK_FORMAT,
-            limits: self.locked_limits(),
+            limits: self.limits.clone(),
             main: main_module.to_owned(),
             name: self.name.clone(),
             requires: Vec::new(),
             sandbox: self.sandbox,
             vars: self.vars.clone(),
         }
-    }
-
-    /// How long a call may take is part of what a version is, so the default of the day is written down.
-    fn locked_limits(&self) -> LimitSet {
-        let mut limits = self.limits.clone();
-        let timeout = limits.get(Limit::CallTimeout).unwrap_or(Limit::CallTimeout.bounds().default);
-        limits.set(Limit::CallTimeout, timeout);
-        limits
     }
 }
 

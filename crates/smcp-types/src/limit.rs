@@ -168,11 +168,11 @@ impl LimitSet {
         self.get(limit).unwrap_or(limit.bounds().ceiling)
     }
 
-    /// The first limit that is above its ceiling, with that ceiling.
-    #[must_use]
-    pub fn above(&self, ceilings: &Self) -> Option<(Limit, u32)> {
-        let mut too_high = self.iter().filter(|(limit, value)| *value > ceilings.ceiling(*limit));
-        too_high.next().map(|(limit, _)| (limit, ceilings.ceiling(limit)))
+    /// The limits that are above their ceilings, with what is asked for and the ceiling.
+    pub fn above(&self, ceilings: &Self) -> impl Iterator<Item = (Limit, u32, u32)> {
+        self.iter()
+            .map(|(limit, value)| (limit, value, ceilings.ceiling(limit)))
+            .filter(|(_, value, ceiling)| value > ceiling)
     }
 }
 
@@ -267,8 +267,8 @@ mod tests {
     fn a_ceiling_holds_whatever_is_asked() {
         let asked: LimitSet = [(Limit::Memory, 256), (Limit::Cpu, 100)].into_iter().collect();
         let low: LimitSet = [(Limit::Memory, 200), (Limit::Start, 1_000)].into_iter().collect();
-        assert_eq!(asked.above(&LimitSet::default()), None);
-        assert_eq!(asked.above(&low), Some((Limit::Memory, 200)));
+        assert_eq!(asked.above(&LimitSet::default()).count(), 0);
+        assert!(asked.above(&low).eq([(Limit::Memory, 256, 200)]));
         let limits = Limits::resolve(&asked, &low);
         assert_eq!((limits.memory_mb, limits.cpu_ms, limits.start_ms), (200, 100, 1_000));
         assert_eq!(Limits::default().memory_mb, 128);

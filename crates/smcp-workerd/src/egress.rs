@@ -1,4 +1,4 @@
-//! The only way out of hosted code: for now a service that refuses every request and names the line that would allow it.
+//! The only way out of hosted code: for now a service that refuses every request.
 
 use std::{
     collections::HashMap,
@@ -113,7 +113,7 @@ fn refuse(target: &Uri) -> Response<Full<Bytes>> {
     let host = target.host().unwrap_or("the host");
     let host = &host[..host.floor_char_boundary(MAX_HOST)];
     let sentence = format!(
-        "outbound requests to {host} are not allowed: egress.allow = [\"{host}\"] in smcp.toml would\n"
+        "outbound requests are not offered yet: hosted code has no network, and {host} was not asked\n"
     );
     let mut response = Response::new(Full::new(Bytes::from(sentence)));
     *response.status_mut() = StatusCode::FORBIDDEN;

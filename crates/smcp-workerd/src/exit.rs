@@ -115,7 +115,9 @@ fn cause(ended: &Ended, told: Option<&Order>, last: &LastWords, limits: &Limits)
     let reason = match (told, code) {
         (Some(Order::Kill(Some(cause))), _) => return cause.clone(),
         _ if ended.out_of_memory => return memory(""),
-        _ if last.is_heap_limit() => return memory(": V8 reached its heap limit"),
+        _ if last.is_heap_limit() => {
+            return memory(": its JavaScript heap, which may take half of it, is full");
+        }
         (None, _) if last.is_out_of_memory() => return memory(": it got no more of the system"),
         (Some(Order::Finish(Why::Place)), _) => {
             format!("{STOPPED}: another server needed its place ({PLACES})")
@@ -221,7 +223,10 @@ mod tests {
         for told in [None, FINISH] {
             let End { cause, .. } = End::of(&ended(9, true), told, &last, &Limits::default());
             assert_eq!(cause, Cause::broken(Limit::Memory, words));
-            let heap = Cause::broken(Limit::Memory, &format!("{words}: V8 reached its heap limit"));
+            let heap = Cause::broken(
+                Limit::Memory,
+                &format!("{words}: its JavaScript heap, which may take half of it, is full"),
+            );
             assert_eq!(said(1 << 8, told, &[HEAP, "stack: 1 2 3"]), heap);
         }
         let data = Cause::broken(Limit::Memory, &format!("{words}: it got no more of the system"));

@@ -12,19 +12,15 @@ pub(super) struct Traces {
     /// The runtime's binary: a copy that nobody else runs.
     runtime: (u64, u64),
     data: PathBuf,
-    /// Cgroups and mounts before it was first started.
-    cgroups: BTreeSet<PathBuf>,
+    /// Mounts before it was first started.
     mounts: BTreeSet<String>,
 }
-
-/// Where the kernel shows its cgroups.
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 impl Traces {
     pub(super) fn before(runtime: &Path, data: &Path) -> Result<Self> {
         let metadata = fs::metadata(runtime)?;
         let runtime = (metadata.dev(), metadata.ino());
-        Ok(Self { runtime, data: data.to_owned(), cgroups: ours(cgroups()), mounts: mounts() })
+        Ok(Self { runtime, data: data.to_owned(), mounts: mounts() })
     }
 
     /// Numbers of processes that run our copy of the runtime, in whatever namespace.
@@ -38,9 +34,16 @@ impl Traces {
         ids.filter(runs_ours).collect()
     }
 
-    /// Cgroups that were not there before.
+    /// What is left of the cgroups that this platform has written down as its own.
     pub(super) fn cgroups(&self) -> Vec<PathBuf> {
-        ours(cgroups()).difference(&self.cgroups).cloned().collect()
+        let note = fs::read_to_string(self.data.join("run/cgroups")).unwrap_or_default();
+        let roots = note.lines().map(PathBuf::from).filter(|path| path.is_dir());
+        roots.flat_map(|root| below(&root).into_iter().chain([root])).collect()
+    }
+
+    /// Whether the platform has written any down: else there is nothing to be left over.
+    pub(super) fn knows_cgroups(&self) -> bool {
+        fs::read_to_string(self.data.join("run/cgroups")).is_ok_and(|note| !note.trim().is_empty())
     }
 
     /// Mounts that were not there before.
@@ -61,14 +64,10 @@ impl Traces {
     }
 }
 
-/// Those that a platform of ours makes.
-fn ours(all: Vec<PathBuf>) -> BTreeSet<PathBuf> {
-    all.into_iter().filter(|path| path.to_string_lossy().contains("smcp")).collect()
-}
-
-fn cgroups() -> Vec<PathBuf> {
+/// Every folder below one.
+fn below(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![PathBuf::from(CGROUPS)];
+    let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {

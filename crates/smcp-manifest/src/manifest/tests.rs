@@ -1,5 +1,7 @@
 //! Manifests, good and bad, with the words each mistake gets.
 
+use smcp_types::Limit;
+
 use super::*;
 
 const MINIMAL: &str =
@@ -248,6 +250,6 @@ fn locking_spells_everything_out() {
     assert_eq!(lock.validate(), Ok(()));
     assert_eq!(
         serde_json::to_string(&lock).unwrap(),
-        r#"{"compatibility_date":"2026-11-01","compatibility_flags":[],"definitions":"pinned","endpoint":"/mcp","format":1,"limits":{"call_timeout_ms":60000},"main":"index.js","name":"notes","requires":[],"vars":{}}"#
+        r#"{"compatibility_date":"2026-11-01","compatibility_flags":[],"definitions":"pinned","endpoint":"/mcp","format":1,"limits":{},"main":"index.js","name":"notes","requires":[],"vars":{}}"#
     );
 }

@@ -21,7 +21,7 @@ use super::{Layer, Layers};
 /// Most threads and processes of a cell; V8 has up to 16 threads.
 const MAX_PIDS: u32 = 64;
 /// Most of all cells of one tenant together: more than that many honest processes need, far fewer than a machine has.
-const MAX_TENANT_PIDS: u32 = 2_048;
+const MAX_TENANT_PIDS: u32 = 8_192;
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u32 = 100_000;
 /// How often a leftover that does not go at once is tried again at start, and the pause between.

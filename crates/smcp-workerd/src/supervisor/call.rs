@@ -11,7 +11,7 @@ use smcp_core::{
     fleet::Traffic,
     ports::{Clock, HostedBody, HostedRequest, HostedResponse, Target},
 };
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Limit, Refusal, Result};
 use tokio::sync::watch;
 
 use super::{
@@ -41,7 +41,10 @@ pub(super) async fn call(
 }
 
 pub(crate) fn timed_out(after: Duration) -> Error {
-    Error::TimedOut(Refusal::new(format!("the server did not answer within {} ms", after.as_millis())))
+    let limit = Limit::CallTimeout;
+    let message = format!("the server did not answer within {} ms ({limit})", after.as_millis());
+    let hint = "it is too slow, or another call keeps its processor busy; its log may say more: smcp logs";
+    Error::TimedOut(Refusal::new(message).hint(hint))
 }
 
 async fn attempts(shared: &Arc<Shared>, target: &Target, request: &HostedRequest) -> Result<HostedResponse> {

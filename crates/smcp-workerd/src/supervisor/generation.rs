@@ -32,10 +32,11 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
     );
     shared.ledger().close(&version, generation, end.cause.limit().is_some());
     shared.ended(&version, generation, event);
-    shared.note(&version, LogLevel::Info, format!("[smcp] process {generation} ended: {reason}"));
+    let level = if end.cause.limit().is_some() { LogLevel::Warn } else { LogLevel::Info };
+    shared.note(&version, level, format!("[smcp] process {generation} ended: {reason}"));
     if let HostedState::Quarantined { offences, until, .. } = shared.state(&version) {
         let seconds = until.0.saturating_sub(shared.host.clock.now().0) / 1000;
-        let what = format!("[smcp] in quarantine for {seconds} s: {offences} limits broken; {LIFT}");
+        let what = format!("[smcp] in quarantine for {seconds} s: limits broken {offences} times; {LIFT}");
         shared.note(&version, LogLevel::Warn, what);
     }
     // Only now: a call that learns of the end and asks again must not be sent here once more.

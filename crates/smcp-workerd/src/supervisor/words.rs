@@ -33,7 +33,8 @@ pub(super) fn refusal(denied: Denied, waited: bool) -> Error {
 }
 
 /// The way out of a quarantine.
-pub(super) const LIFT: &str = "an administrator ends it with: smcp servers lift SERVER";
+pub(super) const LIFT: &str =
+    "the platform's administrator can end it: smcp servers lift SERVER --tenant TENANT";
 const SEE_LOG: &str = "its log says more: smcp logs SERVER";
 
 /// A state of the planner, in wall-clock time.

@@ -155,7 +155,7 @@ async fn every_way_out_is_refused_with_the_line_that_would_allow_it() {
         ("http://[::1]/", "[::1]"),
     ] {
         let text = format!(
-            "outbound requests to {host} are not allowed: egress.allow = [\"{host}\"] in smcp.toml would\n"
+            "outbound requests are not offered yet: hosted code has no network, and {host} was not asked\n"
         );
         assert_eq!(answers[url], serde_json::json!([403, text]));
     }

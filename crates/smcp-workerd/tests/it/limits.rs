@@ -201,7 +201,10 @@ async fn who_breaks_limits_again_and_again_is_kept_out_until_that_is_lifted() {
         refusal.message,
         format!("the server is in quarantine, it has broken its limits 3 times: {why}")
     );
-    assert_eq!(refusal.hint.as_deref(), Some("an administrator ends it with: smcp servers lift SERVER"));
+    assert_eq!(
+        refusal.hint.as_deref(),
+        Some("the platform's administrator can end it: smcp servers lift SERVER --tenant TENANT")
+    );
     let HostedState::Quarantined { reason, offences: 3, .. } = stage.state(&version) else {
         panic!("{:?}", stage.state(&version))
     };

@@ -144,7 +144,7 @@ fn state_in_full(full: &ServerState) -> String {
             format!("{word}: {reason} ({attempts} in a row; tried again after {})", time(*retry_at))
         }
         ServerState::Quarantined { reason, offences, until } => format!(
-            "{word} until {}: {reason} ({offences} limits broken); an administrator ends it with: smcp servers lift",
+            "{word} until {}: {reason} (limits broken {offences} times); the platform's administrator can end it: smcp servers lift",
             time(*until)
         ),
     }

@@ -27,7 +27,8 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 
 /// `limit=ceiling`, or `limit=` for the platform's own.
 pub(crate) fn ceiling(text: &str) -> Result<(String, Option<u32>), String> {
-    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    let (key, value) =
+        text.split_once('=').ok_or("write LIMIT=VALUE, or LIMIT= for the platform's ceiling")?;
     let limit = Limit::of_key(key).ok_or_else(|| {
         format!("there is no limit {key:?}; limits are: {}", Limit::ALL.map(Limit::key).join(", "))
     })?;
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(ceiling("memory_mb=256"), Ok(("memory_mb".to_owned(), Some(256))));
         assert_eq!(ceiling("memory_mb="), Ok(("memory_mb".to_owned(), None)));
         assert_eq!(ceiling("memory_mb=1"), Err("must be between 64 and 16384 MiB".to_owned()));
+        assert!(ceiling("memory_mb").is_err(), "to ask is not to reset");
         assert!(ceiling("memory=1").is_err_and(|why| why.contains("limits are: call_timeout_ms")));
     }
 }

@@ -21,8 +21,8 @@ pub const PAGE_LIMIT: u32 = 200;
 
 /// For an ordinary answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// For a deploy: an upload, and a start with its answers.
-const DEPLOY: Duration = Duration::from_secs(60);
+/// For a deploy: an upload, a turn to wait for, and a start with its answers.
+const DEPLOY: Duration = Duration::from_secs(120);
 
 /// A client of one platform, with one key.
 pub struct Client {

@@ -1,14 +1,13 @@
 //! Deploying: check a bundle by starting it once, then store it; only then can it be activated.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+pub(crate) mod turns;
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use smcp_manifest::Bundle;
 use smcp_mcp::Definitions;
-use smcp_types::{Error, Refusal, Result, TenantId};
+use smcp_types::{Error, Refusal, Result};
 
 use crate::{
     Platform,
@@ -23,12 +22,8 @@ use crate::{
     timeout::within,
 };
 
-/// Trials that run at the same time; each is a process. A tenant has one of them.
-const MAX_TRIALS: usize = 4;
 /// Longest inspection of a version that has started, all its answers together.
 const INSPECTION: Duration = Duration::from_secs(20);
-/// When a refused deploy is worth another try.
-const TRIAL_RETRY: Duration = Duration::from_secs(2);
 
 /// What a deploy made or found.
 #[derive(Clone, Debug)]
@@ -101,7 +96,7 @@ impl Platform {
         bundle: &Arc<Bundle>,
     ) -> std::result::Result<Definitions, DeployRefused> {
         let version = &target.version;
-        let _turn = self.take_trial_turn(version.tenant)?;
+        let _turn = self.trials.take(&*self.clock, version.tenant).await?;
         let trial = self.isolates.trial(permit, target, Arc::clone(bundle)).await;
         let trial = trial.map_err(|TrialRefused { error, logs }| DeployRefused { error, logs })?;
         let inspector = Inspector {
@@ -180,32 +175,9 @@ impl Platform {
             created => created,
         }
     }
-
-    fn take_trial_turn(&self, tenant: TenantId) -> Result<TrialTurn<'_>> {
-        let busy =
-            |message: &str| Err(Error::Limited { message: message.to_owned(), retry_after: TRIAL_RETRY });
-        let mut running = self.trials.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.contains(&tenant) {
-            return busy("another deploy of this tenant is being checked");
-        }
-        if running.len() >= MAX_TRIALS {
-            return busy("as many deploys as can be are being checked");
-        }
-        running.insert(tenant);
-        Ok(TrialTurn(self, tenant))
-    }
 }
 
 fn too_slow() -> Error {
     let message = format!("the version did not show what it offers within {} s", INSPECTION.as_secs());
     Error::TimedOut(Refusal::new(message))
-}
-
-/// One of the trials that may run at the same time; given back when dropped.
-struct TrialTurn<'a>(&'a Platform, TenantId);
-
-impl Drop for TrialTurn<'_> {
-    fn drop(&mut self) {
-        self.0.trials.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
-    }
 }

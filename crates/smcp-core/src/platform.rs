@@ -1,11 +1,6 @@
 //! The platform itself: its ports, its memories, and how it comes up.
 
-use std::{
-    collections::HashSet,
-    future::Future,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use smcp_policy::Role;
 use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, UnixMillis};
@@ -13,6 +8,7 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 use crate::{
     authority::Authority,
     call::room::Room,
+    deploy::turns::Turns,
     identity::Identity,
     keyring::{Keyring, MasterKey},
     keys::{IssuedKey, NewKey},
@@ -95,8 +91,8 @@ pub struct Platform {
     pub(crate) stopping: Stopping,
     /// Where answers are on their way through.
     pub(crate) answers: Arc<Room>,
-    /// Tenants with a trial under way.
-    pub(crate) trials: Mutex<HashSet<TenantId>>,
+    /// Whose deploy is checked when.
+    pub(crate) trials: Turns,
 }
 
 /// A platform that is open, and the administrator's key if this was its first start.
@@ -143,7 +139,7 @@ impl Platform {
             sessions: Memory::new(SESSIONS),
             stopping: Stopping::new(),
             answers: Arc::default(),
-            trials: Mutex::default(),
+            trials: Turns::default(),
         };
         let first_key = platform.first_key().await?;
         Ok(Opened { platform, first_key })

@@ -36,6 +36,7 @@ use shared::Shared;
 use steps::Effect;
 
 pub(crate) use call::{Missed, exchange, timed_out};
+pub(crate) use ledger::{Books, Run};
 pub(crate) use shared::Ready;
 
 /// What the supervisor keeps to.
@@ -150,7 +151,8 @@ impl Isolates for Supervisor {
             let error = Error::internal("a permit was used for another server");
             return Err(TrialRefused { error, logs: Vec::new() });
         }
-        let started = trial::start(&self.shared.host, &self.shared.cache, target, &bundle).await?;
+        let Shared { host, cache, books, .. } = &*self.shared;
+        let started = trial::start(host, cache, books, target, &bundle).await?;
         Ok(Box::new(started))
     }
 

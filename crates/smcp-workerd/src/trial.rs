@@ -2,12 +2,16 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use smcp_core::ports::{Clock, HostedRequest, HostedResponse, LogLine, Target, Trial, TrialRefused};
+use smcp_core::{
+    fleet::Cause,
+    ports::{Clock, HostedRequest, HostedResponse, LogLine, Target, Trial, TrialRefused, VersionRef},
+};
 use smcp_manifest::Bundle;
 use smcp_types::{Error, Limit, Refusal, Result};
 use tokio::sync::mpsc;
@@ -19,12 +23,14 @@ use crate::{
     log_budget::LogBudget,
     outlet::{LineSink, Outlet},
     process::{Host, Order, Orders, Process},
-    supervisor::{Missed, Ready, exchange, timed_out},
+    supervisor::{Books, Missed, Ready, exchange, timed_out},
 };
 
 /// Most lines and bytes of a trial's output that are kept; the newest win.
 const MAX_LINES: usize = 500;
 const MAX_BYTES: usize = 256 << 10;
+/// Longest start of a trial, whatever its manifest says: other tenants' deploys wait meanwhile.
+const LONGEST_START: Duration = Duration::from_secs(10);
 
 /// A process that has started. Dropping it drops the orders, which kills it.
 pub(crate) struct RunningTrial {
@@ -54,13 +60,20 @@ impl Logs {
 pub(crate) async fn start(
     host: &Host,
     cache: &ConfigCache,
+    books: &Books,
     target: &Target,
     bundle: &Bundle,
 ) -> std::result::Result<RunningTrial, TrialRefused> {
     let logs = Arc::new(Mutex::new(Logs::default()));
     let version = &target.version;
     let known = cache.get(target).is_ok_and(|file| file.is_some());
-    match attempt(host, cache, target, bundle, &logs).await {
+    let config = async {
+        match cache.get(target)? {
+            Some(file) => Ok(file),
+            None => cache.make(target, bundle).await,
+        }
+    };
+    match attempt(host, books, target, config, &logs).await {
         Ok(trial) => Ok(trial),
         Err(error) => {
             if !known {
@@ -73,20 +86,17 @@ pub(crate) async fn start(
 
 async fn attempt(
     host: &Host,
-    cache: &ConfigCache,
+    books: &Books,
     target: &Target,
-    bundle: &Bundle,
+    config: impl Future<Output = Result<File>> + Send,
     logs: &Arc<Mutex<Logs>>,
 ) -> Result<RunningTrial> {
-    let config = match cache.get(target)? {
-        Some(file) => file,
-        None => cache.make(target, bundle).await?,
-    };
+    let config = config.await?;
     let sink: LineSink = {
         let logs = Arc::clone(logs);
         Arc::new(move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).push(line))
     };
-    let longest = Duration::from_millis(target.limits.start_ms.into());
+    let longest = Duration::from_millis(target.limits.start_ms.into()).min(LONGEST_START);
     let (orders, inbox) = mpsc::unbounded_channel();
     let outlet = Outlet {
         sink,
@@ -95,6 +105,7 @@ async fn attempt(
         clock: Arc::clone(&host.clock),
     };
     let mut process = host.start(target, config, inbox, outlet).await.map_err(Error::internal)?;
+    charge(books, target.version, &process);
     let ready = tokio::select! {
         ready = process.ready() => Some(ready),
         () = host.clock.sleep(longest) => None,
@@ -110,18 +121,36 @@ async fn attempt(
             }));
         }
         None => {
-            let _ = orders.send(Order::Kill(None));
+            let late =
+                Cause::broken(Limit::Start, &format!("did not start within {} ms", longest.as_millis()));
+            let refusal = Refusal::new(format!("the server {}", late.reason));
+            let _ = orders.send(Order::Kill(Some(late)));
             // Its log is complete only now.
             process.ended().await;
-            let late =
-                format!("the server did not start within {} ms ({})", longest.as_millis(), Limit::Start);
-            return Err(Error::TimedOut(Refusal::new(late).hint("does its top-level code end?")));
+            return Err(Error::TimedOut(refusal.hint(format!(
+                "does its top-level code end? A deploy waits {} s at most, whatever {} says",
+                LONGEST_START.as_secs(),
+                Limit::Start
+            ))));
         }
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&host.clock));
     let ready = Ready { link, account: Arc::clone(&process.account), gone: process.exit() };
     guard(process, orders.downgrade());
     Ok(RunningTrial { ready, clock: Arc::clone(&host.clock), logs: Arc::clone(logs), _orders: orders })
+}
+
+/// Charges the process to its server and tenant, however it ends and whoever still waits for it.
+fn charge(books: &Books, version: VersionRef, process: &Process) {
+    let run = books.open().open_trial(version, Arc::clone(&process.account));
+    let (books, mut exit) = (books.clone(), process.exit());
+    let close = async move {
+        let end = exit.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
+        let broken = end.is_some_and(|end| end.cause.limit().is_some());
+        books.open().close(&version, run, broken);
+    };
+    #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its trial")]
+    tokio::spawn(close);
 }
 
 /// Has the watchdog end the trial. It holds no orders of its own: a trial that is dropped ends all the same.

@@ -10,6 +10,7 @@ use smcp_types::Result;
 use tokio::sync::watch;
 
 use super::{
+    Run,
     shared::{Ready, Shared},
     words::LIFT,
 };
@@ -30,7 +31,7 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
         tenant.id = %version.tenant, server.id = %version.server, version = %version.digest.short(),
         generation = generation.0, duration_ms = lived.as_millis(), reason, "hosted process ended"
     );
-    shared.ledger().close(&version, generation, end.cause.limit().is_some());
+    shared.ledger().close(&version, Run::Of(generation), end.cause.limit().is_some());
     shared.ended(&version, generation, event);
     let level = if end.cause.limit().is_some() { LogLevel::Warn } else { LogLevel::Info };
     shared.note(&version, level, format!("[smcp] process {generation} ended: {reason}"));

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     admission::Waiter,
     desk::Desk,
-    ledger::Ledger,
+    ledger::{Books, Ledger, Run},
     words::{hosted_state, refusal},
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) bundles: Arc<dyn Bundles>,
     logs: Arc<dyn LogSink>,
     state: Mutex<State>,
-    ledger: Mutex<Ledger>,
+    pub(super) books: Books,
     pub(super) changed: Notify,
     pub(super) quiet: watch::Sender<bool>,
 }
@@ -76,9 +76,9 @@ impl Shared {
     ) -> Self {
         let (running, desks, waiters) = (HashMap::new(), HashMap::new(), BTreeMap::new());
         let state = State { fleet, running, desks, waiters, next_waiter: 0, stopping: false };
-        let (state, ledger) = (Mutex::new(state), Mutex::default());
+        let (state, books) = (Mutex::new(state), Books::default());
         let (changed, quiet) = (Notify::new(), watch::Sender::new(false));
-        Self { host, cache, bundles, logs, state, ledger, changed, quiet }
+        Self { host, cache, bundles, logs, state, books, changed, quiet }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -138,7 +138,7 @@ impl Shared {
 
     /// A process was started, whatever becomes of it.
     pub(super) fn opened(&self, version: &VersionRef, generation: Generation, account: Arc<Account>) {
-        self.ledger().open(*version, generation, account);
+        self.ledger().open(*version, Run::Of(generation), account);
     }
 
     /// A generation is over.
@@ -203,7 +203,7 @@ impl Shared {
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.open()
     }
 }
 

@@ -22,7 +22,7 @@ use smcp_core::{
     logbook::Logbook,
     ports::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Target,
-        Trial, TrialRefused, VersionRef,
+        Trial, TrialRefused, Usage, UsageMeter as _, VersionRef,
     },
     settings::{ExternalUrl, Settings},
 };
@@ -255,12 +255,24 @@ impl Stage {
         text
     }
 
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// What trials are made of.
+    pub(crate) fn trial_version(tenant: TenantId) -> VersionRef {
+        let (server, digest) = (ServerId::from_bytes([99; 16]), Digest::from_bytes([99; 32]));
+        VersionRef { tenant, server, digest }
+    }
+
+    /// What trials have used.
+    pub(crate) fn tried(&self) -> Usage {
+        let VersionRef { tenant, server, .. } = Self::trial_version(self.tenant);
+        self.supervisor.server(tenant, server)
+    }
+
     pub(crate) async fn trial(&self, code: &str) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
-        let version = VersionRef {
-            tenant: self.tenant,
-            server: ServerId::from_bytes([99; 16]),
-            digest: Digest::from_bytes([99; 32]),
-        };
+        let version = Self::trial_version(self.tenant);
         let permit =
             self.authority.authorize::<Deploy>(&self.caller, On::Server(&self.record(&version))).unwrap();
         let mut target = target(version);

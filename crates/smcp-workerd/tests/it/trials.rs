@@ -1,6 +1,6 @@
 //! Trials: what is refused before it is stored, and with which words.
 
-use smcp_core::ports::TrialRefused;
+use smcp_core::ports::{Isolates as _, TrialRefused, Usage, UsageMeter as _};
 use smcp_types::Error;
 
 use crate::support::{Stage, read, request, settings};
@@ -14,6 +14,9 @@ async fn a_good_version_answers_and_leaves_no_process() {
     assert_eq!(read(answer).await.unwrap(), "ok");
     assert_eq!(trial.logs()[0].message, "hello");
     drop(trial);
+    let used = stage.tried();
+    assert!(used.cpu_background > std::time::Duration::from_millis(5), "{used:?}");
+    assert_eq!((used.starts, used.limit_kills, used.calls), (1, 0, 0));
     // The kill is asynchronous, the end of the process removes its sockets.
     let gone = async {
         while stage.sockets() > 0 {
@@ -69,6 +72,21 @@ async fn top_level_code_that_does_not_end_is_refused() {
     assert_eq!(refusal.message, "the server did not start within 1500 ms (limits.start_ms)");
     assert_eq!(logs.first().map(|line| line.message.as_str()), Some("spinning"));
     assert_eq!(stage.sockets(), 0);
+    // The entry is closed by a task of its own.
+    let closed = async {
+        while stage.tried().limit_kills == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, closed).await.unwrap();
+    let used = stage.tried();
+    assert_eq!((used.starts, used.limit_kills, used.memory_now), (1, 1, 0));
+    assert!(used.cpu_background > std::time::Duration::from_millis(200), "it span for 1500 ms: {used:?}");
+    // A version that is refused is forgotten, what its server has used is not.
+    stage.supervisor.forget(&Stage::trial_version(stage.tenant())).await;
+    assert_eq!(stage.tried(), used);
+    let all: Usage = stage.supervisor.tenant(stage.tenant());
+    assert_eq!(all, used, "and its tenant pays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

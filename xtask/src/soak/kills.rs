@@ -150,6 +150,9 @@ impl Victim {
         let platform = Platform::start(&start(&self.smcp, &self.data, &self.config))?;
         let sockets = self.traces.sockets();
         findings.check(sockets.is_empty(), || format!("sockets of killed processes: {sockets:?}"));
+        let has_cgroups = self.traces.knows_cgroups();
+        findings
+            .check(has_cgroups, || "the platform has no cgroups here: none could be left over".to_owned());
         let stale = self.traces.cgroups().into_iter().filter(|path| is_empty(path));
         let stale: Vec<_> = stale.filter(|path| !is_parent_of_others(path)).collect();
         findings

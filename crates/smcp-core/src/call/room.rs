@@ -109,6 +109,6 @@ mod tests {
         drop(part);
         assert!(second.set(PER_TENANT).is_ok());
         drop(second);
-        assert!(room.taken.lock().unwrap().tenants.get(&ONE).is_none());
+        assert!(!room.taken.lock().unwrap().tenants.contains_key(&ONE));
     }
 }

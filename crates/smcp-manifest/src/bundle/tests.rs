@@ -23,7 +23,9 @@ fn the_digest_is_pinned() {
         main(),
         module("data.json", ModuleKind::Json, b"[1]"),
     ];
-    let bundle = Bundle::new(lock(), modules).unwrap();
+    let mut lock = lock();
+    lock.limits.set(smcp_types::Limit::CallTimeout, 60_000);
+    let bundle = Bundle::new(lock, modules).unwrap();
     let names: Vec<_> = bundle.modules().iter().map(|module| module.name.as_str()).collect();
     assert_eq!(names, ["data.json", "index.js", "lib/add.wasm"]);
     // Computed from the description in `Bundle::digest` by another program (Python's hashlib), not by this one.

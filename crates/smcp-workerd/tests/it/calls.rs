@@ -115,7 +115,7 @@ async fn an_answer_that_does_not_come_times_out() {
     let mut call = request("/");
     call.head_timeout = Duration::from_millis(300);
     let Err(Error::TimedOut(refusal)) = stage.send(&version, call).await else { panic!("timed out") };
-    assert_eq!(refusal.message, "the server did not answer within 300 ms");
+    assert_eq!(refusal.message, "the server did not answer within 300 ms (limits.call_timeout_ms)");
 }
 
 #[tokio::test(flavor = "multi_thread")]

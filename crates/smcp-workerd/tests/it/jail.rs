@@ -177,7 +177,7 @@ async fn servers_of_one_tenant_share_its_cgroup_and_no_other_has_a_part_in_it() 
                 cells.iter().map(|cell| fs::read_to_string(cell.join("cgroup.procs")).unwrap()).collect();
             assert_eq!(inside, expected.iter().map(|pid| format!("{pid}\n")).collect(), "{folder:?}");
             let bound = |file: &str| fs::read_to_string(folder.join(file)).map(|text| text.trim().to_owned());
-            for (file, value) in [("pids.max", "2048"), ("cpu.shares", "1024"), ("cpu.weight", "100")] {
+            for (file, value) in [("pids.max", "8192"), ("cpu.shares", "1024"), ("cpu.weight", "100")] {
                 assert!(
                     bound(file).is_ok_and(|found| found == value) || !folder.join(file).exists(),
                     "{file}"

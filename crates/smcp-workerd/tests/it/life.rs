@@ -49,7 +49,7 @@ async fn a_crash_names_its_reason_and_backs_off() {
     stage.text(&version, "/").await;
     assert!(matches!(stage.state(&version), HostedState::Ready { .. }));
     let Err(Error::Hosted(refusal)) = stage.get(&version, "/bomb").await else { panic!("crashed") };
-    let why = "used more than its 128 MiB of memory: V8 reached its heap limit (limits.memory_mb)";
+    let why = "used more than its 128 MiB of memory: its JavaScript heap, which may take half of it, is full (limits.memory_mb)";
     assert_eq!(refusal.message, format!("the server's process ended during the call: {why}"));
     stage.lines.wait(&format!("[smcp] process 1 ended: {why}"), 1).await;
     let Err(Error::Unavailable(refusal)) = stage.get(&version, "/").await else { panic!("backs off") };

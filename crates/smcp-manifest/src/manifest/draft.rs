@@ -197,6 +197,11 @@ fn definitions(reader: &mut Reader<'_>, item: Item<'_>) -> Option<DefinitionsMod
 fn vars(reader: &mut Reader<'_>, section: Item<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
     let mut vars = BTreeMap::new();
     for item in Reader::items("vars", table) {
+        if item.key == "sandbox" {
+            let words =
+                "is a variable where it stands, and would harden nothing: put it above the first section";
+            reader.wrong(item, words);
+        }
         let named = reader.keep(item, rules::var_name(item.key)).is_some();
         let Some(value) = var(reader, item) else {
             continue;

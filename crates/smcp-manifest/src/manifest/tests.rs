@@ -161,6 +161,10 @@ fn single_mistakes() {
             "line 5: unknown key `limits.timeout`; known here: call_timeout_ms, concurrent_calls, cpu_ms, cpu_percent, log_bytes, memory_mb, open_streams, response_bytes, start_ms",
         ),
         ("limits.cpu_ms = 49", "line 5: `limits.cpu_ms` must be between 50 and 300000 milliseconds"),
+        (
+            "[vars]\nsandbox = \"hardened\"",
+            "line 6: `vars.sandbox` is a variable where it stands, and would harden nothing: put it above the first section",
+        ),
         ("sandbox = \"hard\"", "line 5: `sandbox` must be \"standard\" or \"hardened\""),
         (
             "egress.allow = [\"a.example\"]",

@@ -70,6 +70,7 @@ impl Room {
                 Visible::socket(&self.folder.join("egress.sock"), Path::new("/out/egress.sock")),
                 Visible::folder(&self.folder.join("health"), Path::new("/health")),
             ],
+            largest_file: 0,
             stdin: self.text(order)?.into(),
             descriptors: vec![self.socket("in")?, self.socket("health")?, control.into()],
         };

@@ -85,6 +85,8 @@ pub struct Start {
     pub label: String,
     /// Files and folders it sees besides program, libraries and two devices.
     pub files: Vec<Visible>,
+    /// The size in bytes that no file it writes may pass; nothing else bounds what is in a folder of state.
+    pub largest_file: u64,
     /// Its standard input.
     pub stdin: OwnedFd,
     /// Its descriptors from the third on.
@@ -106,6 +108,13 @@ impl Visible {
     #[must_use]
     pub fn folder(from: &Path, to: &Path) -> Self {
         Self(job::Visible { from: from.to_owned(), to: to.to_owned(), kind: Kind::Folder })
+    }
+
+    /// A folder of its own to read and to write, of one process at a time. With everything in it, it is given to the user
+    /// that the process becomes; the folders above it must be the platform's alone.
+    #[must_use]
+    pub fn state(from: &Path, to: &Path) -> Self {
+        Self(job::Visible { from: from.to_owned(), to: to.to_owned(), kind: Kind::State })
     }
 }
 
@@ -165,6 +174,14 @@ impl Sandbox {
         &self.options.layers
     }
 
+    /// The platform's own binary as a program for the sandbox. Runs its loader and waits for it.
+    ///
+    /// # Errors
+    /// When it is no program for this machine.
+    pub fn own_image(&self) -> io::Result<Image> {
+        Image::of_stub(&self.options.stub)
+    }
+
     /// The version of the cgroups in use, if any.
     #[must_use]
     pub fn cgroup_version(&self) -> Option<u32> {
@@ -212,8 +229,9 @@ impl Sandbox {
     fn job(&self, start: &Start, own: &Belongings) -> io::Result<Job> {
         let code = |path: &PathBuf| job::Visible { from: path.clone(), to: path.clone(), kind: Kind::Code };
         let device = |path: &str| job::Visible { from: path.into(), to: path.into(), kind: Kind::Device };
-        let mut files: Vec<_> =
-            start.image.libraries.iter().chain([&start.image.program]).map(code).collect();
+        let mut files: Vec<_> = start.image.libraries.iter().map(code).collect();
+        let (from, to) = (start.image.source.clone(), start.image.program.clone());
+        files.push(job::Visible { from, to, kind: Kind::Code });
         files.extend(["/dev/null", "/dev/urandom"].map(device));
         files.extend(start.files.iter().map(|Visible(visible)| visible.clone()));
         let jit = start.class == SandboxClass::Standard;
@@ -230,6 +248,7 @@ impl Sandbox {
             descriptors: i32::try_from(start.descriptors.len()).map_err(io::Error::other)?,
             cells: own.cell.as_ref().map_or_else(Vec::new, super::Cell::entries),
             data_limit: (!start.layers.has(Layer::MemoryCgroup)).then_some(budget),
+            file_limit: start.largest_file,
         })
     }
 
@@ -268,6 +287,7 @@ impl Launcher for Sandbox {
             tenant: spec.tenant.to_string(),
             label: spec.label,
             files,
+            largest_file: 0,
             stdin: spec.config.into(),
             descriptors: [spec.listen, spec.health, spec.control].into_iter().chain(more).collect(),
         };

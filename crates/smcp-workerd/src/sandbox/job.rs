@@ -41,6 +41,15 @@ pub(super) struct Job {
     pub(crate) cells: Vec<PathBuf>,
     /// The limit of private memory in bytes, where no cgroup limits it.
     pub(crate) data_limit: Option<u64>,
+    /// The size in bytes that no file it writes may pass.
+    pub(crate) file_limit: u64,
+}
+
+impl Job {
+    /// Whether it may write in some folder.
+    pub(crate) fn has_state(&self) -> bool {
+        self.files.iter().any(|file| file.kind == Kind::State)
+    }
 }
 
 /// A file or folder that the process can see.
@@ -64,6 +73,8 @@ pub(crate) enum Kind {
     Socket,
     /// A folder to read.
     Folder,
+    /// A folder of its own, to read and to write: files and folders in it, and nothing that is executed.
+    State,
 }
 
 /// What the stub reports once its child exists: its number, or minus its number when it could not be let go on.

@@ -8,6 +8,7 @@ mod mounts;
 mod once;
 mod privileges;
 mod rights;
+mod state;
 mod syscalls;
 
 use std::{
@@ -31,7 +32,7 @@ use nix::{
         prctl,
         signal::{SigHandler, Signal, kill, signal},
     },
-    unistd::{Pid, Uid, geteuid, setgroups},
+    unistd::{Gid, Pid, Uid, getegid, geteuid, setgroups},
 };
 
 use super::{
@@ -82,6 +83,7 @@ fn run() -> Step<Ended> {
     if geteuid().is_root() && job.layers.has(Layer::Uid) {
         setgroups(&[]).step("setgroups")?;
     }
+    state::hand_over(&job)?;
     let namespaces = namespaces(&job);
     if namespaces.is_empty() {
         return Err(become_program(&job, platform).map_or_else(|why| why, |never| match never {}));
@@ -148,13 +150,21 @@ fn clone_sibling(namespaces: CloneFlags) -> nix::Result<Option<Pid>> {
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
 }
 
+/// The user and group that the process has for everybody else.
+fn ids(job: &Job) -> (Uid, Gid) {
+    if job.layers.has(Layer::Uid) {
+        (Uid::from_raw(job.uid), Gid::from_raw(job.uid))
+    } else {
+        (geteuid(), getegid())
+    }
+}
+
 /// Gives the child its one user and group.
 fn map_ids(job: &Job, child: Pid) -> Step<()> {
     if !job.layers.has(Layer::UserNs) {
         return Ok(());
     }
-    let outside = if job.layers.has(Layer::Uid) { job.uid } else { geteuid().as_raw() };
-    let group = if job.layers.has(Layer::Uid) { job.uid } else { nix::unistd::getegid().as_raw() };
+    let (outside, group) = ids(job);
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("{INSIDE_ID} {outside} 1")),
@@ -173,12 +183,12 @@ fn wait_for_go(platform: &mut UnixStream) -> Step<()> {
 /// Sets up what is left and executes the program.
 fn become_program(job: &Job, platform: UnixStream) -> Step<Infallible> {
     let sources = mounts::open(&job.files)?;
-    let program = mounts::open_one(&job.program)?;
+    let program = sources.iter().find(|source| source.to == job.program).ok_or("no program")?;
     let has_mounts = job.layers.has(Layer::MountNs);
     let path = match has_mounts {
         true => job.program.clone(),
         // Its folders may be closed to the user it is by then.
-        false => format!("/proc/self/fd/{}", program.as_raw_fd()).into(),
+        false => format!("/proc/self/fd/{}", program.file.as_raw_fd()).into(),
     };
     let path = OneProgram::at_a_secret_place(&path)?;
     let filters = if job.layers.has(Layer::Seccomp) { filter::compile(job, &path)? } else { Vec::new() };
@@ -211,7 +221,7 @@ fn become_program(job: &Job, platform: UnixStream) -> Step<Infallible> {
     if job.layers.has(Layer::Landlock) {
         rights::restrict(&sources)?;
     }
-    let mut arguments = vec![c_string("workerd".as_ref())?];
+    let mut arguments = vec![c_string(job.program.file_name().unwrap_or_default())?];
     for argument in &job.arguments {
         arguments.push(c_string(argument)?);
     }

@@ -188,6 +188,7 @@ impl Trials<'_> {
             tenant: "survey".to_owned(),
             label: format!("survey-{}", self.number),
             files: Vec::new(),
+            largest_file: 0,
             stdin: stdin.into(),
             descriptors: Vec::new(),
         };

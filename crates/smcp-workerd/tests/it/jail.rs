@@ -265,6 +265,7 @@ fn start(arguments: &[&str], layers: Layers, label: &str) -> Start {
         tenant: "test".to_owned(),
         label: label.to_owned(),
         files: Vec::new(),
+        largest_file: 0,
         stdin: fs::File::open("/dev/null").unwrap().into(),
         descriptors: Vec::new(),
     }

@@ -11,7 +11,7 @@ use seccompiler::{
 use super::{
     Named as _, Step,
     once::OneProgram,
-    syscalls::{MARGIN, MARGIN_HERE, NEVER, NEVER_HERE, SEEN, SEEN_HERE},
+    syscalls::{MARGIN, MARGIN_HERE, NEVER, NEVER_HERE, SEEN, SEEN_HERE, STATE, STATE_HERE},
 };
 use crate::sandbox::job::Job;
 
@@ -77,7 +77,8 @@ fn never(program: &OneProgram) -> Step<Rules> {
 
 fn allowed(job: &Job) -> Step<Rules> {
     let margin = MARGIN.iter().chain(MARGIN_HERE).filter(|_| !job.strict);
-    let calls = SEEN.iter().chain(SEEN_HERE).chain(margin).chain(&[libc::SYS_clone3]);
+    let state = STATE.iter().chain(STATE_HERE).filter(|_| job.has_state());
+    let calls = SEEN.iter().chain(SEEN_HERE).chain(margin).chain(state).chain(&[libc::SYS_clone3]);
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
     for (call, argument, values) in by_value() {
         let equal = values.iter().map(|value| rule(&[(argument, is(*value))]));
@@ -117,8 +118,7 @@ fn by_value() -> [(c_long, u8, Vec<i32>); 5] {
     #[allow(clippy::cast_possible_truncation, reason = "the kernel reads 32 bits")]
     let ioctls = ioctls.iter().map(|request| *request as i32).collect();
     // No locks: all processes see the same few files, and who tries the others' locks reads what they write with them, a
-    // message from tenant to tenant. A database needs locks, in a folder of its own: once processes have one, they are for
-    // those that have it.
+    // message from tenant to tenant. A folder of state is one process's alone, so what is in it needs none.
     let descriptors = vec![
         libc::F_DUPFD,
         libc::F_DUPFD_CLOEXEC,
@@ -184,6 +184,7 @@ mod tests {
             descriptors: 0,
             cells: Vec::new(),
             data_limit: None,
+            file_limit: 0,
         }
     }
 

@@ -1,4 +1,5 @@
-//! The new root: a small read-only tmpfs with a handful of files bound into it.
+//! The new root: a small read-only tmpfs with a handful of files bound into it, none of which can be written but what
+//! is in a folder of state.
 
 use std::{
     fs::{self, File},
@@ -72,7 +73,7 @@ pub(super) fn build(sources: &[Source], program: &Path) -> Step<()> {
 fn bind(source: &Source) -> Result<(), std::io::Error> {
     let to = inside(source);
     match source.kind {
-        Kind::Folder => fs::create_dir_all(to)?,
+        Kind::Folder | Kind::State => fs::create_dir_all(to)?,
         Kind::Code | Kind::Device | Kind::Socket => {
             if let Some(folder) = to.parent() {
                 fs::create_dir_all(folder)?;
@@ -82,12 +83,14 @@ fn bind(source: &Source) -> Result<(), std::io::Error> {
     }
     let from = format!("/proc/self/fd/{}", source.file.as_raw_fd());
     mount(Some(from.as_str()), to, NOTHING, MsFlags::MS_BIND, NOTHING)?;
+    let (read_only, no_device, no_program) = (MsFlags::MS_RDONLY, MsFlags::MS_NODEV, MsFlags::MS_NOEXEC);
     let flags = match source.kind {
-        Kind::Code => MsFlags::MS_NODEV,
-        Kind::Device => MsFlags::MS_NOEXEC,
-        Kind::Socket | Kind::Folder => MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        Kind::Code => read_only | no_device,
+        Kind::Device => read_only | no_program,
+        Kind::Socket | Kind::Folder => read_only | no_device | no_program,
+        Kind::State => no_device | no_program,
     };
-    let flags = flags | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | inherited(to)?;
+    let flags = flags | MsFlags::MS_NOSUID | inherited(to)?;
     mount(NOTHING, to, NOTHING, flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND, NOTHING)?;
     Ok(())
 }

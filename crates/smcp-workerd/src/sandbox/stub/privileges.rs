@@ -69,8 +69,6 @@ fn drop_capabilities() -> Step<()> {
 pub(super) fn limit_resources(job: &Job) -> Step<()> {
     let none = [
         Resource::RLIMIT_CORE,
-        // It can write no file; pipes and sockets are not counted.
-        Resource::RLIMIT_FSIZE,
         Resource::RLIMIT_MEMLOCK,
         Resource::RLIMIT_MSGQUEUE,
         Resource::RLIMIT_NICE,
@@ -78,6 +76,8 @@ pub(super) fn limit_resources(job: &Job) -> Step<()> {
     ];
     let mut limits: Vec<_> = none.into_iter().map(|resource| (resource, 0)).collect();
     limits.extend([(Resource::RLIMIT_NOFILE, DESCRIPTORS), (Resource::RLIMIT_SIGPENDING, 64)]);
+    // Without a folder of its own it can write no file; pipes and sockets are not counted.
+    limits.push((Resource::RLIMIT_FSIZE, if job.has_state() { job.file_limit } else { 0 }));
     // It counts every process of the user, and without a user of its own that is ours too.
     if job.layers.has(Layer::Uid) {
         limits.push((Resource::RLIMIT_NPROC, THREADS));

@@ -41,5 +41,9 @@ fn allowed(kind: Kind) -> BitFlags<AccessFs> {
         Kind::Device => make_bitflags!(AccessFs::{ReadFile | WriteFile}),
         Kind::Socket => make_bitflags!(AccessFs::{ResolveUnix}),
         Kind::Folder => make_bitflags!(AccessFs::{ReadFile | ReadDir}),
+        // Nothing that is executed, and no socket, pipe, device or link: what is in it is for this process alone.
+        Kind::State => make_bitflags!(AccessFs::{
+            ReadFile | WriteFile | ReadDir | MakeReg | MakeDir | RemoveFile | RemoveDir | Truncate | Refer
+        }),
     }
 }

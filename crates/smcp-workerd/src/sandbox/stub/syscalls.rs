@@ -75,6 +75,15 @@ pub(super) const SEEN_HERE: &[c_long] = &[
 pub(super) const SEEN_HERE: &[c_long] =
     &[libc::SYS_faccessat, libc::SYS_epoll_pwait, libc::SYS_ppoll, libc::SYS_readlinkat];
 
+/// What a database in a folder of its own needs besides.
+pub(super) const STATE: &[c_long] = &[libc::SYS_fdatasync, libc::SYS_mremap];
+/// Under the older names.
+#[cfg(target_arch = "x86_64")]
+pub(super) const STATE_HERE: &[c_long] = &[libc::SYS_unlink];
+/// There are none.
+#[cfg(target_arch = "aarch64")]
+pub(super) const STATE_HERE: &[c_long] = &[];
+
 /// Harmless where everything else holds, and used by other versions.
 pub(super) const MARGIN: &[c_long] = &[
     libc::SYS_clock_getres,

@@ -1,6 +1,7 @@
 //! `smcp.toml` as authors write it, the lock that nodes understand, and the bundle with its digest.
 
 mod bundle;
+mod egress;
 mod later;
 mod lock;
 mod manifest;
@@ -9,6 +10,10 @@ mod reader;
 mod rules;
 
 pub use bundle::{Bundle, BundleError};
+pub use egress::{
+    BrokenRule, DEFAULT_EGRESS_PORT, Decision, EgressRule, EgressRules, Host, HostError, InjectRule,
+    Injection, Outgoing, PLACEHOLDER, PathError, Scheme,
+};
 pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
 pub use manifest::{DefinitionsMode, Manifest, SandboxClass};
 pub use module::{Module, ModuleKind, ModuleNameError};

@@ -1,5 +1,6 @@
 //! `smcp.toml` as authors write it, the lock that nodes understand, and the bundle with its digest.
 
+mod bindings;
 mod bundle;
 mod later;
 mod lock;
@@ -8,6 +9,9 @@ mod module;
 mod reader;
 mod rules;
 
+pub use bindings::{
+    D1Binding, DurableObjectBinding, KvBinding, MAX_BINDINGS, MAX_STORE_NAME_CHARS, ObjectsBinding, SecretBindings,
+};
 pub use bundle::{Bundle, BundleError};
 pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
 pub use manifest::{DefinitionsMode, Manifest, SandboxClass};

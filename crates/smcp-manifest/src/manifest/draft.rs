@@ -4,7 +4,7 @@ use smcp_types::{Limit, LimitSet, Slug};
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
-use super::{DefinitionsMode, Manifest, SandboxClass};
+use super::{DefinitionsMode, Manifest, SandboxClass, sections::Sections};
 use crate::{
     module,
     reader::{Item, Reader},
@@ -18,7 +18,7 @@ const READY: [&str; 2] = [".js", ".mjs"];
 /// Endings that have to be bundled first.
 const TYPED: [&str; 3] = [".ts", ".tsx", ".mts"];
 
-const ROOT_KEYS: [&str; 11] = [
+const ROOT_KEYS: [&str; 16] = [
     "manifest",
     "name",
     "main",
@@ -30,6 +30,11 @@ const ROOT_KEYS: [&str; 11] = [
     "vars",
     "limits",
     "sandbox",
+    "kv",
+    "objects",
+    "d1",
+    "durable_objects",
+    "secrets",
 ];
 
 /// What has been read so far. A key that was there and wrong is `Some(None)`: it is not reported missing as well.
@@ -46,6 +51,7 @@ pub(super) struct Draft<'a> {
     vars: BTreeMap<String, String>,
     limits: LimitSet,
     sandbox: SandboxClass,
+    sections: Sections<'a>,
 }
 
 impl<'a> Draft<'a> {
@@ -77,6 +83,7 @@ impl<'a> Draft<'a> {
                 self.limits = reader.table(item).map_or_else(LimitSet::default, |table| limits(reader, table))
             }
             "sandbox" => self.sandbox = sandbox(reader, item).unwrap_or_default(),
+            "kv" | "objects" | "d1" | "durable_objects" | "secrets" => self.sections.read(reader, item),
             "egress" => {
                 let table = reader.table(item);
                 let items = table.map(|table| Reader::items("egress", table)).unwrap_or_default();
@@ -89,7 +96,11 @@ impl<'a> Draft<'a> {
     /// The manifest, if every key that it must have was there and right. Mistakes elsewhere do not show here.
     pub(super) fn finish(self, reader: &mut Reader<'_>) -> Option<Manifest> {
         self.note_missing(reader);
-        let (main_item, main) = self.main??;
+        let Some((name, (main_item, main))) = self.name.flatten().zip(self.main.flatten()) else {
+            // Names of stores come of the server's; without one there is nothing to check them against.
+            return None;
+        };
+        let given = self.sections.finish(reader, &name, &self.vars);
         let typed = TYPED.iter().any(|ending| main.ends_with(ending));
         let bundle = self.bundle.map_or(typed, |(_, bundle)| bundle);
         match self.bundle {
@@ -107,7 +118,7 @@ impl<'a> Draft<'a> {
             Some(_) | None => {}
         }
         Some(Manifest {
-            name: self.name??,
+            name,
             main,
             bundle,
             endpoint: self.endpoint.unwrap_or_else(|| rules::DEFAULT_ENDPOINT.to_owned()),
@@ -117,6 +128,11 @@ impl<'a> Draft<'a> {
             vars: self.vars,
             limits: self.limits,
             sandbox: self.sandbox,
+            kv: given.kv,
+            objects: given.objects,
+            d1: given.d1,
+            durable_objects: given.durable_objects,
+            secrets: given.secrets,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod bundle;
+mod egress;
 mod later;
 mod lock;
 mod manifest;
@@ -13,6 +14,10 @@ pub use bindings::{
     D1Binding, DurableObjectBinding, KvBinding, MAX_BINDINGS, MAX_STORE_NAME_CHARS, ObjectsBinding, SecretBindings,
 };
 pub use bundle::{Bundle, BundleError};
+pub use egress::{
+    BrokenRule, DEFAULT_EGRESS_PORT, Decision, EgressRule, EgressRules, Host, HostError, InjectRule,
+    Injection, Outgoing, PLACEHOLDER, PathError, Scheme,
+};
 pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
 pub use manifest::{DefinitionsMode, Manifest, SandboxClass};
 pub use module::{Module, ModuleKind, ModuleNameError};

@@ -25,7 +25,7 @@ const OWN_VAR_PREFIX: &str = "SMCP_";
 /// What is wrong with a value: a clause that follows the key's path.
 pub(crate) type Rule = Result<(), String>;
 
-fn demand(fine: bool, rule: impl Into<String>) -> Rule {
+pub(crate) fn demand(fine: bool, rule: impl Into<String>) -> Rule {
     if fine { Ok(()) } else { Err(rule.into()) }
 }
 

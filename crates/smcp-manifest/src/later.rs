@@ -18,10 +18,6 @@ const fn section(key: &'static str, shown: &'static str, what: &'static str) -> 
     Later { table: "", key, shown, what }
 }
 
-const fn egress(key: &'static str, shown: &'static str, what: &'static str) -> Later {
-    Later { table: "egress", key, shown, what }
-}
-
 /// Take a line out when its enforcement is there, and read the key in `manifest.rs` instead. A manifest section is
 /// never accepted and ignored.
 pub(crate) const LATER: &[Later] = &[
@@ -29,8 +25,6 @@ pub(crate) const LATER: &[Later] = &[
     section("kv_namespaces", "[[kv_namespaces]]", "KV bindings"),
     section("r2_buckets", "[[r2_buckets]]", "object bindings"),
     section("d1_databases", "[[d1_databases]]", "SQL databases"),
-    egress("allow", "egress.allow", "outbound requests"),
-    egress("inject", "[[egress.inject]]", "secrets in outbound requests"),
 ];
 
 impl Later {

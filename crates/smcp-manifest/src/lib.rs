@@ -11,7 +11,8 @@ mod reader;
 mod rules;
 
 pub use bindings::{
-    D1Binding, DurableObjectBinding, KvBinding, MAX_BINDINGS, MAX_STORE_NAME_CHARS, ObjectsBinding, SecretBindings,
+    D1Binding, DurableObjectBinding, KvBinding, MAX_BINDINGS, MAX_STORE_NAME_CHARS, ObjectsBinding,
+    SecretBindings,
 };
 pub use bundle::{Bundle, BundleError};
 pub use egress::{

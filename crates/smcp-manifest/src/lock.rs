@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use smcp_types::{LimitSet, Slug};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    bindings::{
-        self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings,
-    },
+    bindings::{self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings},
+    egress::{BrokenRule, EgressRules},
     manifest::{DefinitionsMode, SandboxClass},
     module, rules,
 };
@@ -15,7 +14,7 @@ use crate::{
 /// The format of the lock that this build writes and reads.
 pub const LOCK_FORMAT: u32 = 1;
 /// Capabilities that a lock may require of this build.
-pub const UNDERSTOOD: &[&str] = &["d1", "durable_objects", "kv", "objects", "secrets"];
+pub const UNDERSTOOD: &[&str] = &["d1", "durable_objects", "egress", "kv", "objects", "secrets"];
 
 /// How much of a foreign text is shown in an error.
 const SHOWN_CHARS: usize = 64;
@@ -39,6 +38,9 @@ pub struct LockedManifest {
     /// Classes whose objects keep their state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub durable_objects: Vec<DurableObjectBinding>,
+    /// Where its code may send requests, and which secrets are added.
+    #[serde(default, skip_serializing_if = "EgressRules::is_empty")]
+    pub egress: EgressRules,
     /// The path the server answers MCP on.
     pub endpoint: String,
     /// `LOCK_FORMAT`.
@@ -145,6 +147,7 @@ impl LockedManifest {
         }
         rule("vars", rules::vars_total(&self.vars))?;
         self.validate_bindings()?;
+        self.egress.validate().map_err(|BrokenRule { path, rule }| LockError::Rule { path, rule })?;
         let missing = self.uses().into_iter().find(|used| !self.requires.contains(used));
         rule("requires", missing.map_or(Ok(()), |used| Err(format!("must name `{used}`, which is used"))))?;
         self.limits
@@ -159,11 +162,18 @@ impl LockedManifest {
         let sections = [
             ("d1", self.d1.is_empty()),
             ("durable_objects", self.durable_objects.is_empty()),
+            ("egress", self.egress.is_empty()),
             ("kv", self.kv.is_empty()),
             ("objects", self.objects.is_empty()),
             ("secrets", self.secrets.is_empty()),
         ];
         sections.into_iter().filter(|(_, unused)| !unused).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// The secrets that are added on the way out: code finds a placeholder under each name.
+    #[must_use]
+    pub fn placeholders(&self) -> BTreeSet<&String> {
+        self.egress.inject.iter().map(|rule| &rule.secret).collect()
     }
 
     /// Whether it is given any storage of its tenant's.
@@ -181,22 +191,29 @@ impl LockedManifest {
             ("objects", self.objects.iter().map(|one| (&one.binding, store(&one.bucket))).collect()),
             (
                 "durable_objects",
-                self.durable_objects.iter().map(|one| (&one.binding, bindings::class_name(&one.class))).collect(),
+                self.durable_objects
+                    .iter()
+                    .map(|one| (&one.binding, bindings::class_name(&one.class)))
+                    .collect(),
             ),
             ("secrets.plain", self.secrets.plain.iter().map(|name| (name, Ok(()))).collect()),
+            ("egress.inject", self.placeholders().into_iter().map(|name| (name, Ok(()))).collect()),
         ];
         let mut names = Names::of_vars(&self.vars);
         for (section, entries) in sections {
-            let rule = |rule: rules::Rule| rule.map_err(|rule| LockError::Rule { path: section.to_owned(), rule });
+            let rule =
+                |rule: rules::Rule| rule.map_err(|rule| LockError::Rule { path: section.to_owned(), rule });
             rule(bindings::count(entries.len()))?;
             for (name, store) in entries {
                 rule(names.take(name, section).and(store))?;
             }
         }
         let classes = self.durable_objects.iter().map(|one| &one.class);
-        let repeated = bindings::repeated(classes).map_or(Ok(()), |class| Err(format!("names the class `{class}` twice")));
+        let repeated = bindings::repeated(classes)
+            .map_or(Ok(()), |class| Err(format!("names the class `{class}` twice")));
         repeated.map_err(|rule| LockError::Rule { path: "durable_objects".to_owned(), rule })?;
-        ascending(&self.secrets.plain).map_err(|rule| LockError::Rule { path: "secrets.plain".to_owned(), rule })
+        ascending(&self.secrets.plain)
+            .map_err(|rule| LockError::Rule { path: "secrets.plain".to_owned(), rule })
     }
 }
 

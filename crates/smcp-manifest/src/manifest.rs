@@ -1,6 +1,7 @@
 //! The manifest as authors write it: `smcp.toml`, format 1.
 
 mod draft;
+mod outgoing;
 mod sections;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     bindings::{D1Binding, DurableObjectBinding, KvBinding, ObjectsBinding, SecretBindings},
+    egress::EgressRules,
     lock::{LOCK_FORMAT, LockedManifest},
     reader::{Mistake, Reader},
 };
@@ -79,6 +81,8 @@ pub struct Manifest {
     pub durable_objects: Vec<DurableObjectBinding>,
     /// Secrets in the clear.
     pub secrets: SecretBindings,
+    /// Where its code may send requests, and which secrets are added.
+    pub egress: EgressRules,
 }
 
 impl Manifest {
@@ -116,6 +120,7 @@ impl Manifest {
             d1: self.d1.clone(),
             definitions: self.definitions,
             durable_objects: self.durable_objects.clone(),
+            egress: self.egress.clone(),
             endpoint: self.endpoint.clone(),
             format: LOCK_FORMAT,
             kv: self.kv.clone(),

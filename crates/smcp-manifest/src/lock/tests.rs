@@ -51,7 +51,10 @@ fn a_later_release_is_refused_by_what_it_needs() {
     lock["queues"] = json!([{"binding": "NOTES"}]);
     lock["requires"] = json!(["kv", "queues", "workflows"]);
     let error = read(&lock).unwrap_err();
-    assert_eq!(error.to_string(), "the locked manifest requires what this node does not offer: queues, workflows");
+    assert_eq!(
+        error.to_string(),
+        "the locked manifest requires what this node does not offer: queues, workflows"
+    );
     lock["format"] = json!(2);
     assert_eq!(read(&lock), Err(LockError::Format(2)));
     lock["format"] = json!(1);

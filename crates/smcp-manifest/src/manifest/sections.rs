@@ -1,13 +1,12 @@
 //! The sections that give code something: lists of tables, each with a name of the code's.
 
-use std::collections::BTreeMap;
-
 use smcp_types::Slug;
 use toml::de::DeTable;
 
 use crate::{
     bindings::{
-        self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings, default_store,
+        self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings,
+        default_store,
     },
     reader::{Item, Reader},
     rules::Rule,
@@ -69,9 +68,11 @@ impl<'a> Sections<'a> {
     }
 
     /// Everything that was right; each mistake is noted.
-    pub(super) fn finish(self, reader: &mut Reader<'_>, server: &Slug, vars: &BTreeMap<String, String>) -> Given {
+    pub(super) fn finish<'n>(self, reader: &mut Reader<'_>, server: &Slug, mut names: Names<'n>) -> Given
+    where
+        'a: 'n,
+    {
         let mut given = Given::default();
-        let mut names = Names::of_vars(vars);
         let mut classes: Vec<&str> = Vec::new();
         for Entry { item, section, binding, what } in &self.entries {
             if reader.keep(*item, names.take(binding, section)).is_none() {
@@ -81,7 +82,8 @@ impl<'a> Sections<'a> {
             let rule: fn(&str) -> Rule =
                 if *section == "durable_objects" { bindings::class_name } else { bindings::store_name };
             let (_, key, _) = second_key(section);
-            if reader.keep(*item, rule(&what).map_err(|rule| format!("has a `{key}` that {rule}"))).is_none() {
+            if reader.keep(*item, rule(&what).map_err(|rule| format!("has a `{key}` that {rule}"))).is_none()
+            {
                 continue;
             }
             let binding = (*binding).to_owned();

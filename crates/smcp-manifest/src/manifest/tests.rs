@@ -167,20 +167,27 @@ fn single_mistakes() {
         ),
         ("sandbox = \"hard\"", "line 5: `sandbox` must be \"standard\" or \"hardened\""),
         (
-            "egress.allow = [\"a.example\"]",
-            "line 5: `egress.allow` is not offered yet: outbound requests come with a later release; remove the key to deploy",
+            "egress.allow = [\"*\"]",
+            "line 5: `egress.allow` has the host \"*\", which must name hosts: `*` alone would be every host",
         ),
         ("egress = []", "line 5: `egress` must be a section, not a list"),
         (
             "[[egress.inject]]",
-            "line 5: `[[egress.inject]]` is not offered yet: secrets in outbound requests come with a later release; remove the section to deploy",
+            "line 5: `egress.inject` needs `host`, `secret`, and one of `header` (with `format`, like \"Bearer {}\"), `query` and `basic_user`",
+        ),
+        (
+            "[[egress.inject]]\nhost = \"api.example.com\"\nsecret = \"TOKEN\"\nheader = \"authorization\"",
+            "line 5: `egress.inject` names the host \"api.example.com\", which is not where requests may go: add \"api.example.com\" to egress.allow",
         ),
         (
             "[durable_objects]\nbindings = [1]",
             "line 5: `durable_objects` must be written as sections in double brackets, `[[durable_objects]]`",
         ),
         ("[[d1]]", "line 5: `d1` needs a `binding`: the name under which code finds it in `env`"),
-        ("[[kv]]\nbinding = \"A\"\nname = \"x\"", "line 7: unknown key `kv.name`; known here: binding, namespace"),
+        (
+            "[[kv]]\nbinding = \"A\"\nname = \"x\"",
+            "line 7: unknown key `kv.name`; known here: binding, namespace",
+        ),
         (
             "[[kv]]\nbinding = \"A\"\nnamespace = \"../x\"",
             "line 5: `kv` has a `namespace` that must have 1 to 63 characters of a-z, 0-9 and inner hyphens, not \"../x\"",
@@ -262,6 +269,29 @@ fn what_code_is_given_is_locked() {
     assert!(without.validate().unwrap_err().to_string().contains("must name `d1`"));
     let doubled = LockedManifest { kv: [lock.kv.clone(), lock.kv.clone()].concat(), ..lock };
     assert!(doubled.validate().is_err(), "one name in `env` is one thing");
+}
+
+#[test]
+fn the_way_out_is_locked() {
+    let text = format!(
+        "{MINIMAL}[egress]\nallow = [\"API.example.com\", {{ host = \"*.example.org\", ports = [8443, 443], methods = [\"get\"] }}]\n\
+         [[egress.inject]]\nhost = \"api.example.com\"\nmethods = [\"POST\", \"GET\"]\nsecret = \"TOKEN\"\nheader = \"X-Key\"\n\
+         [[egress.inject]]\nhost = \"api.example.com\"\npath_prefix = \"/v1\"\nsecret = \"OTHER\"\nquery = \"key\"\n"
+    );
+    let lock = Manifest::parse(&text).unwrap().lock("index.js");
+    assert_eq!(lock.validate(), Ok(()));
+    assert_eq!(lock.requires, ["egress"]);
+    let json = serde_json::to_value(&lock.egress).unwrap();
+    assert_eq!(json["allow"][0], serde_json::json!({ "host": "api.example.com" }));
+    assert_eq!(json["allow"][1]["ports"], serde_json::json!([443, 8443]));
+    assert_eq!(json["inject"][0]["into"]["header"]["name"], "x-key");
+    assert_eq!(json["inject"][0]["methods"], serde_json::json!(["GET", "POST"]));
+    assert_eq!(lock.placeholders().len(), 2);
+    let taken = mistakes(&format!("{text}[vars]\nTOKEN = \"x\"\n"));
+    assert!(
+        taken.iter().any(|told| told.contains("has the name `TOKEN`, which `vars` gives already")),
+        "{taken:?}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `smcp.toml` as authors write it, the lock that nodes understand, and the bundle with its digest.
 
+mod bindings;
 mod bundle;
 mod egress;
 mod later;
@@ -9,6 +10,10 @@ mod module;
 mod reader;
 mod rules;
 
+pub use bindings::{
+    D1Binding, DurableObjectBinding, KvBinding, MAX_BINDINGS, MAX_STORE_NAME_CHARS, ObjectsBinding,
+    SecretBindings,
+};
 pub use bundle::{Bundle, BundleError};
 pub use egress::{
     BrokenRule, DEFAULT_EGRESS_PORT, Decision, EgressRule, EgressRules, Host, HostError, InjectRule,

@@ -1,5 +1,6 @@
 //! What the use cases need from the world: small traits, one real and one in-memory adapter each.
 
+mod databases;
 mod isolates;
 mod outbound;
 mod records;
@@ -8,6 +9,7 @@ mod stores;
 mod workload;
 mod world;
 
+pub use databases::{DatabaseRecord, Databases, Imported};
 pub use isolates::{
     HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, Usage,
     UsageMeter, VersionRef,

@@ -16,6 +16,7 @@ mod outlet;
 mod process;
 mod run_folder;
 pub mod sandbox;
+pub mod sql;
 mod supervisor;
 mod trial;
 mod turns;

@@ -271,7 +271,7 @@ impl Platform {
                 HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?,
             );
         }
-        let url = format!("{}{}", self.settings.external_url.origin(), talk.active.manifest.endpoint);
+        let url = format!("{}{}", self.settings.external_url.origin(), talk.active.manifest().endpoint);
         Ok(HostedRequest {
             method,
             url: url.parse::<Uri>().map_err(Error::internal)?,

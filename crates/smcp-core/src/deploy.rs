@@ -71,7 +71,7 @@ impl Platform {
             return Ok(Deployed { server, version: known, known: true });
         }
         let bundle = Arc::new(bundle);
-        let target = servers::target(version, bundle.manifest(), tenant);
+        let target = servers::target(version, Arc::new(bundle.manifest().clone()), tenant);
         self.below_ceilings(tenant, &bundle)?;
         let definitions = self.try_out(ctx, &permit, &target, &bundle).await?;
         let record = VersionRecord {

@@ -3,6 +3,7 @@
 mod isolates;
 mod records;
 mod stores;
+mod workload;
 mod world;
 
 pub use isolates::{
@@ -16,5 +17,9 @@ pub use records::{
 pub use stores::{
     Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
     VersionStore,
+};
+pub use workload::{
+    BindingService, Budgets, Outbound, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens,
+    Workload,
 };
 pub use world::{Clock, Entropy, LogSink, Tasks};

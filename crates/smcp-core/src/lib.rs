@@ -4,6 +4,7 @@ mod api_key;
 pub mod authority;
 pub mod bundle_file;
 pub mod call;
+pub mod caller;
 pub mod context;
 mod crypto;
 pub mod deploy;

@@ -8,6 +8,7 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 use crate::{
     authority::Authority,
     call::room::Room,
+    caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
     keyring::{Keyring, MasterKey},
@@ -83,6 +84,7 @@ pub struct Platform {
     pub(crate) ring: Arc<Keyring>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
+    pub(crate) callers: CallerTokens,
     pub(crate) platform_tenant: TenantRecord,
     pub(crate) known_tenants: Memory<String, TenantRecord>,
     pub(crate) known_servers: Memory<(TenantId, String), ServerRecord>,
@@ -120,6 +122,8 @@ impl Platform {
             Arc::clone(&clock),
             Arc::clone(&tasks),
         );
+        let callers =
+            CallerTokens::new(Arc::clone(&ring), Arc::clone(&clock), Arc::clone(&entropy), &settings);
         let platform = Self {
             settings,
             clock,
@@ -132,6 +136,7 @@ impl Platform {
             ring,
             authority,
             identity,
+            callers,
             platform_tenant,
             known_tenants: Memory::new(RECORDS),
             known_servers: Memory::new(RECORDS),
@@ -168,6 +173,12 @@ impl Platform {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What hosted code is told about its callers, and the keys that verify it.
+    #[must_use]
+    pub fn callers(&self) -> &CallerTokens {
+        &self.callers
     }
 
     /// Now, for transports that have no clock of their own.

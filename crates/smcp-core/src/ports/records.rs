@@ -148,6 +148,13 @@ pub enum RingPurpose {
     SessionSeal,
     /// Hashing API keys.
     ApiKeyPepper,
+    /// Signing what hosted code is told about its callers.
+    CallerSigning,
+}
+
+impl RingPurpose {
+    /// All purposes: each has a key from the first start on.
+    pub const ALL: [Self; 3] = [Self::SessionSeal, Self::ApiKeyPepper, Self::CallerSigning];
 }
 
 /// Where a ring key is in its life.

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use smcp_api::{OPERATIONS, Operation, OperationId};
 use smcp_testkit::{Scripted, ScriptedIsolates};
-use smcp_tests::router::{World, bundle};
+use smcp_tests::router::{World, bundle, call_add};
 
 /// Operations that need no credential. May only shrink.
 const OPEN: &[OperationId] = &[OperationId::GetOpenApi];
@@ -43,13 +43,16 @@ fn body(operation: &Operation) -> Value {
 #[tokio::test]
 async fn every_route_without_a_credential() {
     let world = world().await;
+    // What hosted code is told about a caller is no credential, whoever presents it.
+    world.mcp(&world.user, call_add()).await;
+    let caller = world.isolates.seen().remove(0).headers["smcp-caller"].to_str().unwrap().to_owned();
     let mut shapes = Vec::new();
     for operation in OPERATIONS {
         assert_eq!(operation.authenticated, !OPEN.contains(&operation.id), "{}", operation.id.as_str());
         if !operation.authenticated {
             continue;
         }
-        for key in ["", "nonsense", &world.user.replace("smcp", "smcq")] {
+        for key in ["", "nonsense", &world.user.replace("smcp", "smcq"), &caller] {
             let answer =
                 world.api(method(operation), &path(operation, "home", "srv"), key, body(operation)).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", operation.id.as_str());

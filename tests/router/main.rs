@@ -5,6 +5,7 @@
 mod api;
 mod bad_input;
 mod hosted;
+mod identity;
 mod keys;
 mod limits;
 mod logs;

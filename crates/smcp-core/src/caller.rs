@@ -1,12 +1,15 @@
 //! Who calls, told to hosted code: a token for one caller and one server, signed with keys of its own.
 
+mod own_keys;
+
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use ed25519_dalek::{Signer as _, SigningKey};
 use http::HeaderName;
 use serde_json::json;
-use smcp_types::{Result, ServerId, Slug, UnixMillis};
+use smcp_types::{Result, RingKeyId, Secret, ServerId, Slug, UnixMillis};
 
 use crate::{
     identity::VerifiedCaller,
@@ -16,12 +19,16 @@ use crate::{
     settings::Settings,
 };
 
+pub use own_keys::OwnKeys;
+
 /// The header that carries the token. Clients cannot send it: none of their headers passes but those of an allowlist.
 pub const CALLER_HEADER: HeaderName = HeaderName::from_static("smcp-caller");
 /// The header that carries the id of the request.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("smcp-request-id");
 /// The path of the key set, below our origin.
 pub const JWKS_PATH: &str = "/identity/jwks.json";
+/// The content type of the key set (RFC 7517, section 8.5).
+pub const JWKS_TYPE: &str = "application/jwk-set+json";
 /// The path of the issuer. Not our origin itself, which will issue tokens that the platform does accept.
 const ISSUER_PATH: &str = "/identity";
 /// The type of the token: no verifier of another kind of token takes it for its own (RFC 8725, section 3.11).
@@ -39,6 +46,7 @@ pub struct CallerTokens {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     origin: String,
+    jwks: Bytes,
     signed: Memory<([u8; 16], ServerId), Signed>,
 }
 
@@ -50,14 +58,16 @@ struct Signed {
 }
 
 impl CallerTokens {
-    pub(crate) fn new(
+    /// Over the keys of the ring.
+    pub fn new(
         ring: Arc<Keyring>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: &Settings,
     ) -> Self {
         let origin = settings.external_url.origin();
-        Self { ring, clock, entropy, origin, signed: Memory::new(MEMORY) }
+        let jwks = jwks(&ring).into();
+        Self { ring, clock, entropy, origin, jwks, signed: Memory::new(MEMORY) }
     }
 
     /// A token that tells this server who calls; the same one for half a minute.
@@ -110,27 +120,26 @@ impl CallerTokens {
         Ok(format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature.to_bytes())))
     }
 
-    /// Where the key set is.
+    /// The public keys that verify the tokens: a JWK Set (RFC 7517).
     #[must_use]
-    pub fn jwks_url(&self) -> String {
-        format!("{}{JWKS_PATH}", self.origin)
+    pub fn jwks(&self) -> Bytes {
+        self.jwks.clone()
     }
+}
 
-    /// The public keys that verify the tokens: a JWK Set (RFC 7517), the newest first.
-    #[must_use]
-    pub fn jwks(&self) -> String {
-        let key = |(id, key): (smcp_types::RingKeyId, &smcp_types::Secret<[u8; 32]>)| {
-            let public = SigningKey::from_bytes(key.expose()).verifying_key();
-            json!({
-                "kty": "OKP",
-                "crv": "Ed25519",
-                "x": BASE64URL_NOPAD.encode(public.as_bytes()),
-                "kid": id.to_string(),
-                "alg": "EdDSA",
-                "use": "sig",
-            })
-        };
-        let keys: Vec<_> = self.ring.all_of(RingPurpose::CallerSigning).into_iter().map(key).collect();
-        json!({ "keys": keys }).to_string()
-    }
+/// The public halves of all signing keys, the active one first.
+fn jwks(ring: &Keyring) -> String {
+    let public = |(id, key): (RingKeyId, &Secret<[u8; 32]>)| {
+        let public = SigningKey::from_bytes(key.expose()).verifying_key();
+        json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": BASE64URL_NOPAD.encode(public.as_bytes()),
+            "kid": id.to_string(),
+            "alg": "EdDSA",
+            "use": "sig",
+        })
+    };
+    let keys: Vec<_> = ring.all_of(RingPurpose::CallerSigning).into_iter().map(public).collect();
+    json!({ "keys": keys }).to_string()
 }

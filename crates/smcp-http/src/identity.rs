@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::header;
+use smcp_core::caller::JWKS_TYPE;
 
 use crate::App;
 
@@ -12,6 +13,6 @@ use crate::App;
 const CACHED: &str = "public, max-age=300";
 
 pub(crate) async fn jwks(State(app): State<App>) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, CACHED)];
+    let headers = [(header::CONTENT_TYPE, JWKS_TYPE), (header::CACHE_CONTROL, CACHED)];
     (headers, app.platform.callers().jwks()).into_response()
 }

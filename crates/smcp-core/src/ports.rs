@@ -2,6 +2,7 @@
 
 mod isolates;
 mod records;
+mod sealing;
 mod stores;
 mod world;
 
@@ -10,11 +11,12 @@ pub use isolates::{
     UsageMeter, VersionRef,
 };
 pub use records::{
-    KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,
-    SessionRecord, TenantRecord, VersionRecord, VersionSummary,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
+    RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
 };
+pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
 pub use stores::{
-    Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
-    VersionStore,
+    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
+    StoreResult, TenantStore, VersionStore,
 };
 pub use world::{Clock, Entropy, LogSink, Tasks};

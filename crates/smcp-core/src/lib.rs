@@ -14,6 +14,7 @@ mod inspect;
 pub mod keyring;
 pub mod keys;
 pub mod logbook;
+pub mod master;
 mod memory;
 pub mod platform;
 pub mod ports;
@@ -23,6 +24,7 @@ pub mod settings;
 mod stopping;
 mod tenants;
 mod timeout;
+pub mod vault;
 pub mod wrapper;
 
 pub use context::Ctx;

@@ -4,6 +4,7 @@ mod isolates;
 mod outbound;
 mod records;
 mod secrets;
+mod sealing;
 mod stores;
 mod workload;
 mod world;
@@ -14,13 +15,14 @@ pub use isolates::{
 };
 pub use outbound::Outbound;
 pub use records::{
-    KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,
-    SessionRecord, TenantRecord, VersionRecord, VersionSummary,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
+    RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
 };
 pub use secrets::SecretSource;
+pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
 pub use stores::{
-    Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
-    VersionStore,
+    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
+    StoreResult, TenantStore, VersionStore,
 };
 pub use workload::{Budgets, Purpose, Tokens, Workload};
 pub use world::{Clock, Entropy, LogSink, Tasks};

@@ -27,7 +27,7 @@ fn method(operation: &Operation) -> Method {
 
 fn path(operation: &Operation, tenant: &str, server: &str) -> String {
     let path = operation.path.replace("{tenant}", tenant).replace("{server}", server);
-    path.replace("{version}", &"0".repeat(64)).replace("{key}", &"a".repeat(26))
+    path.replace("{version}", &"0".repeat(64)).replace("{key}", &"a".repeat(26)).replace("{secret}", "TOKEN")
 }
 
 fn body(operation: &Operation) -> Value {
@@ -35,6 +35,7 @@ fn body(operation: &Operation) -> Value {
         OperationId::DeployVersion => bundle("srv", &[]),
         OperationId::CreateKey => json!({ "name": "k", "role": "admin" }),
         OperationId::CreateTenant => json!({ "slug": "new" }),
+        OperationId::SetSecret | OperationId::RotateSecret => json!({ "value": "v" }),
         OperationId::SetCeilings => json!({ "ceilings": { "memory_mb": 256 } }),
         _ => json!({}),
     }
@@ -117,6 +118,10 @@ async fn roles_on_operations() {
     DeployVersion    200 403 403
     GetVersion       404 404 404
     ActivateVersion  404 403 403
+    ListSecrets      200 403 200
+    SetSecret        200 403 403
+    RotateSecret     404 403 403
+    RemoveSecret     404 403 403
     GetLogs          200 403 200
     ");
 }

@@ -9,5 +9,6 @@ mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod secrets;
 mod sessions;
 mod streams;

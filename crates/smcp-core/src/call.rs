@@ -137,6 +137,7 @@ impl Platform {
     pub async fn mcp(self: &Arc<Self>, ctx: &Ctx, request: McpRequest) -> Result<McpResponse, McpFailure> {
         let (tenant, server) = self.called_server(ctx, &request).await?;
         let active = self.active_version(&server).await?;
+        self.may_start(&server, &active).await?;
         let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await?;
         match request.verb {
             Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await,

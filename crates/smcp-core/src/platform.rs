@@ -16,10 +16,11 @@ use crate::{
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord,
-        ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, UsageMeter,
-        VersionStore,
+        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, RingStore, SecretStore,
+        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
+        UsageMeter, VersionStore,
     },
+    secrets::Secrets,
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
@@ -51,6 +52,8 @@ pub struct Stores {
     pub ring: Arc<dyn RingStore>,
     /// Keys of tenants' data.
     pub data_keys: Arc<dyn DataKeyStore>,
+    /// Secrets of servers.
+    pub secrets: Arc<dyn SecretStore>,
     /// Logs of hosted code.
     pub logs: Arc<dyn LogStore>,
 }
@@ -74,6 +77,8 @@ pub struct Ports {
     pub ring: Arc<Keyring>,
     /// What seals tenants' data; the same that other parts of the node use.
     pub vault: Arc<Vault>,
+    /// Secrets of servers; the same that are added to requests and given to processes.
+    pub secrets: Arc<Secrets>,
     /// Storage.
     pub stores: Stores,
 }
@@ -88,6 +93,7 @@ pub struct Platform {
     pub(crate) isolates: Arc<dyn Isolates>,
     pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
     pub(crate) vault: Arc<Vault>,
@@ -120,7 +126,7 @@ impl Platform {
     /// # Errors
     /// Policies that do not load, store errors. Nothing runs after any of them.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault, stores } = ports;
+        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault, secrets, stores } = ports;
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -139,6 +145,7 @@ impl Platform {
             isolates,
             usage,
             logbook,
+            secrets,
             stores,
             ring,
             vault,

@@ -3,8 +3,8 @@
 mod isolates;
 mod outbound;
 mod records;
-mod secrets;
 mod sealing;
+mod secrets;
 mod stores;
 mod workload;
 mod world;
@@ -15,14 +15,15 @@ pub use isolates::{
 };
 pub use outbound::Outbound;
 pub use records::{
-    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
-    RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey,
+    RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
+    VersionSummary,
 };
-pub use secrets::SecretSource;
 pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
+pub use secrets::SecretSource;
 pub use stores::{
-    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
-    StoreResult, TenantStore, VersionStore,
+    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,
+    StoreError, StoreResult, TenantStore, VersionStore,
 };
 pub use workload::{Budgets, Purpose, Tokens, Workload};
 pub use world::{Clock, Entropy, LogSink, Tasks};

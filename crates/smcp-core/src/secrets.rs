@@ -46,6 +46,11 @@ impl Secrets {
         Ok(missing)
     }
 
+    /// Forgets every value: called when a server is gone.
+    pub(crate) fn forget_all(&self) {
+        self.known.forget_all();
+    }
+
     /// Forgets one value: called after any change to it, before that is acknowledged.
     fn forget(&self, record: &SecretRecord) {
         self.known.forget(&(record.tenant, record.server, record.name.clone()));

@@ -3,13 +3,13 @@
 use smcp_manifest::LockedManifest;
 use smcp_types::{Error, Refusal, Result, Secret, UnixMillis};
 
-use super::place;
+use super::{not_set, place};
 use crate::{
     Platform,
     authority::{ManageSecrets, On, Permit, ViewSecrets},
     context::Ctx,
     ports::{SecretRecord, ServerRecord, StoreError},
-    servers::version_ref,
+    servers::{ActiveVersion, version_ref},
 };
 
 /// Largest value, in bytes.
@@ -105,6 +105,16 @@ impl Platform {
         self.changed(server, &old).await
     }
 
+    /// Whether a server has everything its code is to be given: the process that starts without it would fail later, in
+    /// its own words.
+    ///
+    /// # Errors
+    /// `Unavailable`, naming what is not set; store errors.
+    pub(crate) async fn may_start(&self, server: &ServerRecord, active: &ActiveVersion) -> Result<()> {
+        let missing = self.secrets.missing(server.tenant, server.id, &active.manifest.secrets.plain).await?;
+        if missing.is_empty() { Ok(()) } else { Err(not_set(server.slug.as_str(), &missing)) }
+    }
+
     async fn write(
         &self,
         ctx: &Ctx,
@@ -161,8 +171,7 @@ impl Platform {
             version: old.map_or(1, |old| old.version.saturating_add(1)),
             sealed: Vec::new(),
             created_at: old.map_or(now, |old| old.created_at),
-            created_by: old
-                .map_or_else(|| ctx.caller.principal().to_owned(), |old| old.created_by.clone()),
+            created_by: old.map_or_else(|| ctx.caller.principal().to_owned(), |old| old.created_by.clone()),
             updated_at: now,
         };
         let id = server.id.to_string();
@@ -201,7 +210,11 @@ impl Platform {
         names.sort_unstable();
         names.dedup();
         for name in self.secrets.missing(server.tenant, server.id, &names).await? {
-            let until = if plain.contains(&name) { "the server does not start" } else { "requests that need it are refused" };
+            let until = if plain.contains(&name) {
+                "the server does not start"
+            } else {
+                "requests that need it are refused"
+            };
             warnings.push(format!(
                 "the secret {name} is not set: {until} until somebody runs smcp secrets set {name} --server {}",
                 server.slug
@@ -231,7 +244,9 @@ fn check_name(name: &str) -> Result<()> {
 
 fn check_value(value: &str) -> Result<()> {
     if value.is_empty() || value.len() > MAX_SECRET_BYTES || value.contains('\0') {
-        return Err(Error::invalid(format!("a secret has 1 to {MAX_SECRET_BYTES} bytes of text without NUL")));
+        return Err(Error::invalid(format!(
+            "a secret has 1 to {MAX_SECRET_BYTES} bytes of text without NUL"
+        )));
     }
     Ok(())
 }

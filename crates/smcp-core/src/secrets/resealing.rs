@@ -61,6 +61,7 @@ impl Secrets {
 
 /// Where a step went on to.
 fn position(text: &str) -> Result<(ServerId, String)> {
-    let parsed = text.split_once('/').and_then(|(server, name)| Some((server.parse().ok()?, name.to_owned())));
+    let parsed =
+        text.split_once('/').and_then(|(server, name)| Some((server.parse().ok()?, name.to_owned())));
     parsed.ok_or_else(|| Error::internal("not a position among secrets"))
 }

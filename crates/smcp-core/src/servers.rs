@@ -220,7 +220,7 @@ impl Platform {
         Ok((each.collect(), self.usage.tenant(tenant.id)))
     }
 
-    /// Deletes a server with its versions and sessions. Its slug is never given out again.
+    /// Deletes a server with its versions, sessions and secrets. Its slug is never given out again.
     ///
     /// # Errors
     /// As `authorize`; store errors.
@@ -235,6 +235,7 @@ impl Platform {
             self.stores.blobs.delete(server.tenant, &bundle_file::blob_name(&version)).await?;
         }
         self.stores.servers.delete(server.tenant, server.id).await?;
+        self.secrets.forget_all();
         self.forget_server(server);
         Ok(())
     }

@@ -189,7 +189,7 @@ impl Shared {
 
     /// Writes one of the platform's own lines into the server's log.
     pub(super) fn note(&self, version: &VersionRef, level: LogLevel, message: String) {
-        self.logs.append(version, LogLine { at: self.host.clock.now(), level, request_id: None, message });
+        self.logs.append(version, LogLine::platform(self.host.clock.now(), level, message));
     }
 
     /// The way of a new process's output into its server's log.

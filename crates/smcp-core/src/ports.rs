@@ -1,7 +1,9 @@
 //! What the use cases need from the world: small traits, one real and one in-memory adapter each.
 
 mod isolates;
+mod kv_rows;
 mod records;
+mod sealing;
 mod stores;
 mod world;
 
@@ -9,10 +11,12 @@ pub use isolates::{
     HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, Usage,
     UsageMeter, VersionRef,
 };
+pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
 pub use records::{
     KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,
     SessionRecord, TenantRecord, VersionRecord, VersionSummary,
 };
+pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
 pub use stores::{
     Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
     VersionStore,

@@ -1,6 +1,8 @@
 //! Queries and migrations in the dialect that SQLite and D1 share, over a port with two calls.
 
+mod data;
 mod keys;
+mod kv;
 mod logs;
 mod migrate;
 mod port;
@@ -13,6 +15,7 @@ mod versions;
 
 use std::sync::Arc;
 
+pub use data::{DataStore, Databases};
 pub use migrate::{MigrateError, Migration, MigrationSet, migrate};
 pub use port::{Row, Sql, SqlError, Statement, Value};
 
@@ -36,6 +39,16 @@ pub const EVENTS: MigrationSet = MigrationSet {
         number: 1,
         name: "log lines",
         sql: include_str!("migrations/events-0001.sql"),
+    }],
+};
+
+/// A data database: what hosted code of one tenant stores.
+pub const DATA: MigrationSet = MigrationSet {
+    name: "data",
+    migrations: &[Migration {
+        number: 1,
+        name: "kv and objects",
+        sql: include_str!("migrations/data-0001.sql"),
     }],
 };
 

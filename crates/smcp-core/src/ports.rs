@@ -5,6 +5,7 @@ mod kv_rows;
 mod records;
 mod sealing;
 mod stores;
+mod workload;
 mod world;
 
 pub use isolates::{
@@ -20,5 +21,9 @@ pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
 pub use stores::{
     Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
     VersionStore,
+};
+pub use workload::{
+    BindingService, Budgets, Outbound, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens,
+    Workload,
 };
 pub use world::{Clock, Entropy, LogSink, Tasks};

@@ -7,3 +7,14 @@ mod stores;
 mod uri;
 
 pub use stores::Stores;
+
+/// The operations on storage of the calls so far are used up.
+fn no_operations_left() -> smcp_types::Error {
+    smcp_types::Error::Limited {
+        message: format!(
+            "over the limit of {} storage operations per call",
+            smcp_core::ports::STORAGE_OPERATIONS_PER_CALL
+        ),
+        retry_after: std::time::Duration::from_secs(1),
+    }
+}

@@ -2,6 +2,7 @@
 
 mod account;
 mod cache;
+pub mod capability;
 mod child;
 mod config;
 mod drain;

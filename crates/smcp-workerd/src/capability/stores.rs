@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use smcp_core::{ports::Workload, storage::Storage};
+use smcp_core::{ports::{Purpose, Workload}, storage::Storage};
 
 /// The tenants' storage, and that of the trials that run.
 pub struct Stores {
@@ -19,7 +19,7 @@ impl Stores {
 
     /// The storage of a process.
     pub(super) fn of(&self, workload: &Arc<Workload>) -> Arc<Storage> {
-        if workload.is_trial() {
+        if workload.purpose == Purpose::Trial {
             return self.of_trial(workload);
         }
         Arc::clone(&self.serving)

@@ -10,9 +10,8 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use smcp_core::{
     Opened, Platform, Ports,
-    keyring::MasterKey,
     logbook::Logbook,
-    ports::Tasks,
+    ports::{Clock, Tasks},
     settings::{ExternalUrl, Settings},
 };
 use smcp_testkit::{CountingEntropy, FakeClock, MemoryStores, ScriptedIsolates};
@@ -98,7 +97,8 @@ impl World {
         let memory = Arc::new(MemoryStores::default());
         let stores = memory.clone().as_stores();
         let entropy = Arc::new(CountingEntropy::default());
-        let (master, _) = MasterKey::generate(&*entropy);
+        let keys_clock: Arc<dyn Clock> = clock.clone();
+        let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
         let ports = Ports {
             clock: clock.clone(),
             entropy,
@@ -106,13 +106,15 @@ impl World {
             isolates: isolates.clone(),
             usage: isolates.clone(),
             logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
+            ring,
+            vault,
             stores,
         };
         let settings = Settings {
             external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
             allowed_origins: vec!["https://app.example".to_owned()],
         };
-        let Opened { platform, first_key } = Platform::open(settings, &master, ports).await.unwrap();
+        let Opened { platform, first_key } = Platform::open(settings, ports).await.unwrap();
         let router = smcp_http::router(Arc::new(platform));
         let root = first_key.unwrap().key.expose().clone();
         let mut world = Self {

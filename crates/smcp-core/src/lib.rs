@@ -13,6 +13,7 @@ mod inspect;
 pub mod keyring;
 pub mod keys;
 pub mod logbook;
+pub mod master;
 mod memory;
 pub mod platform;
 pub mod ports;
@@ -23,6 +24,7 @@ mod stopping;
 pub mod storage;
 mod tenants;
 mod timeout;
+pub mod vault;
 pub mod wrapper;
 
 pub use context::Ctx;

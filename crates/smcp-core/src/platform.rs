@@ -10,18 +10,20 @@ use crate::{
     call::room::Room,
     deploy::turns::Turns,
     identity::Identity,
-    keyring::{Keyring, MasterKey},
+    keyring::Keyring,
     keys::{IssuedKey, NewKey},
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord, ServerStore,
-        SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, UsageMeter, VersionStore,
+        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord,
+        ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, UsageMeter,
+        VersionStore,
     },
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
     timeout::within,
+    vault::Vault,
 };
 
 /// Tenants, servers and versions remembered.
@@ -46,6 +48,8 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     /// The key ring.
     pub ring: Arc<dyn RingStore>,
+    /// Keys of tenants' data.
+    pub data_keys: Arc<dyn DataKeyStore>,
     /// Logs of hosted code.
     pub logs: Arc<dyn LogStore>,
 }
@@ -65,6 +69,10 @@ pub struct Ports {
     pub usage: Arc<dyn UsageMeter>,
     /// What hosted code printed; the same that `isolates` writes to.
     pub logbook: Arc<Logbook>,
+    /// The keys that sign, hash and seal for the platform itself.
+    pub ring: Arc<Keyring>,
+    /// What seals tenants' data; the same that other parts of the node use.
+    pub vault: Arc<Vault>,
     /// Storage.
     pub stores: Stores,
 }
@@ -81,6 +89,7 @@ pub struct Platform {
     pub(crate) logbook: Arc<Logbook>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
     pub(crate) platform_tenant: TenantRecord,
@@ -104,14 +113,12 @@ pub struct Opened {
 }
 
 impl Platform {
-    /// Opens the platform on its stores: key ring, the platform's own tenant, policies. The first start makes the
-    /// administrator.
+    /// Opens the platform on its stores: the platform's own tenant, policies. The first start makes the administrator.
     ///
     /// # Errors
-    /// A master key that does not fit, policies that do not load, store errors. Nothing runs after any of them.
-    pub async fn open(settings: Settings, master: &MasterKey, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, usage, logbook, stores } = ports;
-        let ring = Arc::new(Keyring::open(master, &*stores.ring, &*clock, Arc::clone(&entropy)).await?);
+    /// Policies that do not load, store errors. Nothing runs after any of them.
+    pub async fn open(settings: Settings, ports: Ports) -> Result<Opened> {
+        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault, stores } = ports;
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -130,6 +137,7 @@ impl Platform {
             logbook,
             stores,
             ring,
+            vault,
             authority,
             identity,
             platform_tenant,

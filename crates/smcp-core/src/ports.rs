@@ -14,13 +14,13 @@ pub use isolates::{
 };
 pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
 pub use records::{
-    KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, ServerRecord,
-    SessionRecord, TenantRecord, VersionRecord, VersionSummary,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
+    RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
 };
 pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
 pub use stores::{
-    Blobs, KeyStore, LogStore, RingStore, ServerStore, SessionStore, StoreError, StoreResult, TenantStore,
-    VersionStore,
+    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
+    StoreResult, TenantStore, VersionStore,
 };
 pub use workload::{
     BindingService, Budgets, Outbound, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens,

@@ -124,7 +124,9 @@ pub(crate) fn mcp(failure: &McpFailure, id: RequestId) -> Response {
 fn json_rpc_code(error: &Error) -> i32 {
     match error {
         Error::Invalid(_) => errors::INVALID_REQUEST,
-        Error::Hosted(_) | Error::TimedOut(_) | Error::Damaged(_) | Error::Internal(_) => errors::INTERNAL_ERROR,
+        Error::Hosted(_) | Error::TimedOut(_) | Error::Damaged(_) | Error::Internal(_) => {
+            errors::INTERNAL_ERROR
+        }
         Error::Unauthenticated
         | Error::Forbidden(_)
         | Error::NotFound(_)

@@ -1,6 +1,7 @@
 //! Queries and migrations in the dialect that SQLite and D1 share, over a port with two calls.
 
 mod data;
+mod data_keys;
 mod keys;
 mod kv;
 mod logs;
@@ -29,6 +30,7 @@ pub const CONTROL: MigrationSet = MigrationSet {
             name: "ceilings of tenants",
             sql: include_str!("migrations/control-0002.sql"),
         },
+        Migration { number: 3, name: "data keys", sql: include_str!("migrations/control-0003.sql") },
     ],
 };
 

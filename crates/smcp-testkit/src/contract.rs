@@ -1,5 +1,7 @@
 //! What every set of stores must do, whatever it is made of: run against the in-memory ones and the real ones.
 
+mod data_keys;
+
 use bytes::Bytes;
 use smcp_core::{
     Stores,
@@ -23,6 +25,7 @@ pub async fn check_stores(stores: &Stores) {
     keys(stores).await;
     sessions(stores).await;
     ring(stores).await;
+    data_keys::check(stores).await;
     blobs(stores).await;
     logs(stores).await;
     deletion(stores).await;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod contract;
+mod keys;
 mod memory;
 mod scripted;
 mod sim_fleet;
@@ -9,6 +10,7 @@ mod world;
 
 pub use clock::FakeClock;
 pub use contract::check_stores;
+pub use keys::{master_key, open_keys, vault};
 pub use memory::MemoryStores;
 pub use scripted::{Scripted, ScriptedIsolates};
 pub use sim_fleet::{Behaviour, CallFate, SimFleet};

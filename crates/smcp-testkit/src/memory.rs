@@ -1,5 +1,7 @@
 //! Every store in memory, with the rules a database would keep.
 
+mod data_keys;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -13,12 +15,15 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        Blobs, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, RingKey, RingState,
-        RingStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, StoreResult,
-        TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore, VersionSummary,
+        Blobs, DataKey, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, Rewrap,
+        RingKey, RingState, RingStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError,
+        StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore, VersionSummary,
     },
 };
-use smcp_types::{Digest, KeyId, LimitSet, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+use smcp_types::{
+    DataKeyId, Digest, KeyId, LimitSet, MasterKeyId, RingKeyId, ServerId, SessionId, Slug, TenantId,
+    UnixMillis,
+};
 
 /// Every store, empty at first.
 #[derive(Default)]
@@ -38,6 +43,8 @@ struct Tables {
     keys: BTreeMap<(TenantId, KeyId), KeyRecord>,
     sessions: BTreeMap<(TenantId, SessionId), SessionRecord>,
     ring: BTreeMap<RingKeyId, RingKey>,
+    master: Option<MasterKeyId>,
+    data_keys: BTreeMap<(TenantId, DataKeyId), DataKey>,
     logs: Vec<(VersionRef, LogLine)>,
 }
 
@@ -60,6 +67,7 @@ impl MemoryStores {
             keys: all.clone(),
             sessions: all.clone(),
             ring: all.clone(),
+            data_keys: all.clone(),
             logs: all,
         }
     }
@@ -335,6 +343,14 @@ impl RingStore for MemoryStores {
         let key = tables.ring.get_mut(&id).ok_or(StoreError::Stale)?;
         (key.state, key.not_after) = (state, not_after);
         Ok(())
+    }
+
+    async fn claim(&self, master: MasterKeyId) -> StoreResult<MasterKeyId> {
+        Ok(*self.lock().master.get_or_insert(master))
+    }
+
+    async fn rewrap(&self, change: Rewrap) -> StoreResult<()> {
+        data_keys::rewrap(&mut self.lock(), change)
     }
 }
 

@@ -18,10 +18,13 @@ use std::{
 use async_trait::async_trait;
 use smcp_core::{
     Opened, Platform, Ports, Stores, bundle_file, fleet,
+    keyring::Keyring,
     keys::IssuedKey,
     logbook::Logbook,
+    master::Master,
     ports::{Blobs, Clock, Entropy, VersionRef},
     settings::{ExternalUrl, Settings},
+    vault::Vault,
 };
 use smcp_manifest::Bundle;
 use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
@@ -175,6 +178,11 @@ async fn assemble(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let master = data.master_key(config, &*entropy)?;
     let stores = stores(&data, clock.as_ref()).await?;
+    let (wrapped_ring, wrapped_keys) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
+    let master = Master::unlock(&[master], wrapped_ring, wrapped_keys, Arc::clone(&entropy)).await?;
+    let master = Arc::new(master);
+    let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
+    let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let options = Options {
         workerd,
@@ -203,9 +211,11 @@ async fn assemble(
         isolates: supervisor.clone(),
         usage: supervisor.clone(),
         logbook: Arc::clone(&logbook),
+        ring,
+        vault,
         stores,
     };
-    let Opened { platform, first_key } = Platform::open(settings, &master, ports).await?;
+    let Opened { platform, first_key } = Platform::open(settings, ports).await?;
     Ok(Node { platform: Arc::new(platform), logbook, supervisor, tasks, clock, first_key, _data: data })
 }
 
@@ -220,7 +230,8 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
         blobs: Arc::new(blobs::Folder::open(data.join("objects")).map_err(Error::internal)?),
         keys: control.clone(),
         sessions: control.clone(),
-        ring: control,
+        ring: control.clone(),
+        data_keys: control,
         logs: Arc::new(EventStore::new(events)),
     })
 }

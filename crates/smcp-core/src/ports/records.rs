@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use smcp_types::{
-    Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+    DataKeyId, Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
 };
 
 /// A tenant.
@@ -176,6 +176,37 @@ pub struct RingKey {
     /// Not used after this time, if there is an end.
     pub not_after: Option<UnixMillis>,
     /// The key, wrapped.
+    pub wrapped: Vec<u8>,
+}
+
+/// Where a key of a tenant's data is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataKeyState {
+    /// Seals new values.
+    Active,
+    /// Opens old values only; they are being moved to the active key.
+    Retiring,
+    /// Nothing was found any more that it sealed. Kept for a while for what was on its way, then deleted.
+    Retired,
+    /// Gone for good with everything it sealed; what is left is its name.
+    Destroyed,
+}
+
+/// A key of a tenant's data: 32 random bytes, wrapped under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataKey {
+    /// The owner.
+    pub tenant: TenantId,
+    /// Stands in everything sealed with it.
+    pub id: DataKeyId,
+    /// Where it is in its life.
+    pub state: DataKeyState,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Since when it is in this state.
+    pub since: UnixMillis,
+    /// The key, wrapped; empty when it is destroyed.
     pub wrapped: Vec<u8>,
 }
 

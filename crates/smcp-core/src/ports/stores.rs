@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use smcp_types::{
-    Digest, Error, KeyId, LimitSet, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+    DataKeyId, Digest, Error, KeyId, LimitSet, MasterKeyId, RingKeyId, ServerId, SessionId, Slug, TenantId,
+    UnixMillis,
 };
 
 use super::{
-    KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord,
-    VersionRecord, VersionRef, VersionSummary,
+    DataKey, KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord,
+    TenantRecord, VersionRecord, VersionRef, VersionSummary,
 };
 
 /// Why a store did not do what it was asked.
@@ -162,6 +163,46 @@ pub trait RingStore: Send + Sync + 'static {
         state: RingState,
         not_after: Option<UnixMillis>,
     ) -> StoreResult<()>;
+    /// Makes this the master key that wraps the ring and all data keys, if there is none yet. Returns which one it is.
+    async fn claim(&self, master: MasterKeyId) -> StoreResult<MasterKeyId>;
+    /// Replaces the master key and everything it wraps, in one transaction. `Stale` when another master key is in force
+    /// than the change says, or a key is missing in it.
+    async fn rewrap(&self, change: Rewrap) -> StoreResult<()>;
+}
+
+/// A change of master key.
+#[derive(Clone, Debug)]
+pub struct Rewrap {
+    /// The master key it was made for.
+    pub from: MasterKeyId,
+    /// The one to be in force.
+    pub to: MasterKeyId,
+    /// Every key of the ring that is not retired, wrapped anew.
+    pub ring: Vec<(RingKeyId, Vec<u8>)>,
+    /// Every data key that is not destroyed, wrapped anew.
+    pub data: Vec<(TenantId, DataKeyId, Vec<u8>)>,
+}
+
+/// Keys of tenants' data.
+#[async_trait]
+pub trait DataKeyStore: Send + Sync + 'static {
+    /// The tenant's keys, oldest first, the destroyed ones too.
+    async fn list(&self, tenant: TenantId) -> StoreResult<Vec<DataKey>>;
+    /// All keys of all tenants that are not destroyed.
+    async fn all(&self) -> StoreResult<Vec<DataKey>>;
+    /// Adds a tenant's active key, which this master key wraps. `Taken` when it has one; `Stale` when another master key
+    /// is in force or there is no such tenant.
+    async fn create(&self, key: &DataKey, master: MasterKeyId) -> StoreResult<()>;
+    /// The same, and in the same transaction the active key, if there is one, is retiring from the new one's `since` on.
+    async fn rotate(&self, key: &DataKey, master: MasterKeyId) -> StoreResult<()>;
+    /// Tenants that have a key on its way out, retiring or retired.
+    async fn rotating(&self) -> StoreResult<Vec<TenantId>>;
+    /// A retiring key is retired from `since` on; `Stale` when it is not retiring.
+    async fn retire(&self, tenant: TenantId, id: DataKeyId, since: UnixMillis) -> StoreResult<()>;
+    /// Deletes a retired key; `Stale` when it is not retired.
+    async fn delete(&self, tenant: TenantId, id: DataKeyId) -> StoreResult<()>;
+    /// Destroys all keys of the tenant: their bytes are gone, their names stay. Returns how many they were.
+    async fn destroy(&self, tenant: TenantId, at: UnixMillis) -> StoreResult<u64>;
 }
 
 /// Lines that hosted code printed.

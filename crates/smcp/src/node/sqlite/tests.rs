@@ -31,7 +31,8 @@ async fn the_real_stores_keep_the_contract() {
         blobs: Arc::new(Folder::open(folder.path().join("objects")).unwrap()),
         keys: control.clone(),
         sessions: control.clone(),
-        ring: control,
+        ring: control.clone(),
+        data_keys: control,
         logs: Arc::new(EventStore::new(Arc::new(events))),
     };
     smcp_testkit::check_stores(&stores).await;

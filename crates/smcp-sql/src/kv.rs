@@ -56,8 +56,7 @@ impl<D: Databases> KvRows for DataStore<D> {
         let place = || [tenant.into(), namespace.into(), key(name)];
         let [a, b, c] = place();
         // One transaction: the pieces are of the row that was read.
-        let statements =
-            vec![Statement::new(row, [a, b, c, now.into()]), Statement::new(pieces, place())];
+        let statements = vec![Statement::new(row, [a, b, c, now.into()]), Statement::new(pieces, place())];
         let mut found = self.sql(tenant).await?.batch(statements).await?.into_iter();
         let Some(mut row) = one(found.next().unwrap_or_default(), read)? else { return Ok(None) };
         for piece in found.next().unwrap_or_default() {
@@ -73,7 +72,8 @@ impl<D: Databases> KvRows for DataStore<D> {
                       ON CONFLICT (tenant_id, namespace, key) DO UPDATE SET version = excluded.version,
                         metadata = excluded.metadata, expires_at = excluded.expires_at, bytes = excluded.bytes,
                         value = excluded.value";
-        let add = "INSERT INTO kv_pieces (tenant_id, namespace, key, number, piece) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let add =
+            "INSERT INTO kv_pieces (tenant_id, namespace, key, number, piece) VALUES (?1, ?2, ?3, ?4, ?5)";
         let place = || [tenant.into(), namespace.into(), key(&row.key)];
         let [a, b, c] = place();
         let bytes = row.key.len() + row.value.len() + row.metadata.as_ref().map_or(0, Vec::len);

@@ -18,3 +18,6 @@ fn no_operations_left() -> smcp_types::Error {
         retry_after: std::time::Duration::from_secs(1),
     }
 }
+
+#[cfg(test)]
+mod tests;

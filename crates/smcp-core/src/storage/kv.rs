@@ -179,8 +179,7 @@ impl Kv {
         };
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
-            let metadata =
-                self.open_metadata(store, &row.key, row.version, row.metadata.as_deref()).await?;
+            let metadata = self.open_metadata(store, &row.key, row.version, row.metadata.as_deref()).await?;
             keys.push(ListedKey { name: row.key, expires_at: row.expires_at, metadata });
         }
         Ok(KeyPage { keys, cursor })

@@ -124,9 +124,8 @@ async fn get(kv: &Kv, store: Store<'_>, key: &str) -> Result<Response<HostedBody
 
 async fn list(kv: &Kv, store: Store<'_>, query: &[(String, String)]) -> Result<Response<HostedBody>> {
     let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let limit = parameter("key_count_limit").map(|text| {
-        text.parse::<u32>().map_err(|_| Error::invalid("a list has a limit of 1 to 1000 keys"))
-    });
+    let limit = parameter("key_count_limit")
+        .map(|text| text.parse::<u32>().map_err(|_| Error::invalid("a list has a limit of 1 to 1000 keys")));
     let wanted = ListKeys {
         prefix: parameter("prefix").unwrap_or_default(),
         limit: limit.transpose()?,
@@ -153,7 +152,9 @@ fn expiry(query: &[(String, String)]) -> Result<Expiry> {
     let seconds = |name: &str| {
         let text = query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         let number = text.map(|text| text.parse::<i64>().ok().filter(|n| (0..MAX_INTEGER).contains(n)));
-        number.map(|n| n.ok_or_else(|| Error::invalid(format!("`{name}` is a number of seconds")))).transpose()
+        number
+            .map(|n| n.ok_or_else(|| Error::invalid(format!("`{name}` is a number of seconds"))))
+            .transpose()
     };
     Ok(Expiry { at: seconds("expiration")?, ttl: seconds("expiration_ttl")? })
 }

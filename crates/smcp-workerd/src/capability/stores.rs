@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use smcp_core::{ports::{Purpose, Workload}, storage::Storage};
+use smcp_core::{
+    ports::{Purpose, Workload},
+    storage::Storage,
+};
 
 /// The tenants' storage, and that of the trials that run.
 pub struct Stores {

@@ -60,7 +60,8 @@ pub(super) async fn get(
             Some(entry) => {
                 total += entry.value.len();
                 if total > MAX_VALUE_BYTES {
-                    let most = format!("the values of a bulk get have at most {MAX_VALUE_BYTES} bytes together");
+                    let most =
+                        format!("the values of a bulk get have at most {MAX_VALUE_BYTES} bytes together");
                     return Err(Error::TooLarge(Refusal::new(most)));
                 }
                 shown(&key, entry, wanted.kind, wanted.with_metadata)?

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smcp_core::Stores;
 use smcp_sql::{
-    CONTROL, ControlStore, DATA, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _, Statement,
-    Value, migrate,
+    CONTROL, ControlStore, DATA, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _,
+    Statement, Value, migrate,
 };
 use smcp_types::UnixMillis;
 

@@ -2,6 +2,7 @@
 
 mod isolates;
 mod kv_rows;
+mod object_rows;
 mod records;
 mod sealing;
 mod stores;
@@ -13,6 +14,9 @@ pub use isolates::{
     UsageMeter, VersionRef,
 };
 pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
+pub use object_rows::{
+    Expected, ObjectRow, ObjectRows, PartRow, SegmentRow, Source, StoredId, UploadRow, UploadRows,
+};
 pub use records::{
     DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
     RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,

@@ -2,13 +2,14 @@
 
 mod cursor;
 pub mod kv;
+pub mod objects;
 pub mod scratch;
 
 use std::sync::Arc;
 
 use smcp_types::{Error, Refusal, Result, TenantId};
 
-use crate::ports::{Clock, Entropy, KvRows, Sealer, Wrote};
+use crate::ports::{Blobs, Clock, Entropy, KvRows, ObjectRows, Sealer, UploadRows, Wrote};
 
 /// Most bytes of KV values and objects of a tenant together, unless its quota says otherwise.
 pub const DEFAULT_QUOTA: u64 = 1 << 30;
@@ -31,6 +32,12 @@ pub struct Store<'a> {
 pub struct StorageParts {
     /// Rows of KV namespaces.
     pub kv: Arc<dyn KvRows>,
+    /// Rows of objects.
+    pub objects: Arc<dyn ObjectRows>,
+    /// Rows of multipart uploads.
+    pub uploads: Arc<dyn UploadRows>,
+    /// Content of objects.
+    pub blobs: Arc<dyn Blobs>,
     /// Seals everything.
     pub sealer: Arc<dyn Sealer>,
     /// Time.
@@ -45,6 +52,8 @@ pub struct StorageParts {
 pub struct Storage {
     /// KV namespaces.
     pub kv: kv::Kv,
+    /// Buckets of objects.
+    pub objects: objects::Objects,
     common: Common,
 }
 
@@ -52,9 +61,13 @@ impl Storage {
     /// Storage on its parts.
     #[must_use]
     pub fn new(parts: StorageParts) -> Self {
-        let StorageParts { kv, sealer, clock, entropy, quota } = parts;
+        let StorageParts { kv, objects, uploads, blobs, sealer, clock, entropy, quota } = parts;
         let common = Common { sealer, clock, entropy, quota };
-        Self { kv: kv::Kv::new(kv, common.clone()), common }
+        Self {
+            kv: kv::Kv::new(kv, common.clone()),
+            objects: objects::Objects::new((objects, uploads, blobs), common.clone()),
+            common,
+        }
     }
 
     /// Empty storage in memory for one trial: nothing of the tenant's is in it, and nothing of it stays.
@@ -62,7 +75,16 @@ impl Storage {
     pub fn for_trial(&self) -> Self {
         let rows = Arc::new(scratch::Scratch::default());
         let Common { sealer, clock, entropy, .. } = self.common.clone();
-        Self::new(StorageParts { kv: rows, sealer, clock, entropy, quota: TRIAL_QUOTA })
+        Self::new(StorageParts {
+            kv: rows.clone(),
+            objects: rows.clone(),
+            uploads: rows.clone(),
+            blobs: rows,
+            sealer,
+            clock,
+            entropy,
+            quota: TRIAL_QUOTA,
+        })
     }
 
     /// Removes what has expired of a tenant.
@@ -70,7 +92,8 @@ impl Storage {
     /// # Errors
     /// Store errors.
     pub async fn sweep(&self, tenant: TenantId) -> Result<()> {
-        self.kv.sweep(tenant).await
+        self.kv.sweep(tenant).await?;
+        self.objects.sweep(tenant).await
     }
 }
 

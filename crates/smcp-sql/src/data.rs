@@ -58,3 +58,13 @@ pub(crate) fn after_all(prefix: &str) -> Value {
     }
     Value::Null
 }
+
+/// A key from its column.
+pub(crate) fn text(bytes: Vec<u8>) -> StoreResult<String> {
+    String::from_utf8(bytes).map_err(|_| StoreError::Broken("a key that is not UTF-8".to_owned()))
+}
+
+/// A key for its column: compared byte by byte.
+pub(crate) fn key(key: &str) -> Value {
+    Value::Blob(key.as_bytes().to_vec())
+}

@@ -1,25 +1,17 @@
 //! The rows of KV namespaces.
 
 use async_trait::async_trait;
-use smcp_core::ports::{KvRow, KvRows, KvSummary, Span, StoreError, StoreResult, Wrote};
+use smcp_core::ports::{KvRow, KvRows, KvSummary, Span, StoreResult, Wrote};
 use smcp_types::{TenantId, UnixMillis};
 
 use crate::{
-    data::{DataStore, Databases, after_all, number, quota_row},
+    data::{DataStore, Databases, after_all, key, number, quota_row, text},
     port::{Row, SqlError, Statement, Value},
     row::{Columns, all, one},
 };
 
 /// Most bytes of a sealed value that lie in its row, and of each piece beyond.
 const PIECE: usize = 1 << 20;
-
-fn text(bytes: Vec<u8>) -> StoreResult<String> {
-    String::from_utf8(bytes).map_err(|_| StoreError::Broken("a key that is not UTF-8".to_owned()))
-}
-
-fn key(key: &str) -> Value {
-    Value::Blob(key.as_bytes().to_vec())
-}
 
 fn read(columns: &mut Columns) -> StoreResult<KvRow> {
     Ok(KvRow {

@@ -6,12 +6,14 @@ mod keys;
 mod kv;
 mod logs;
 mod migrate;
+mod objects;
 mod port;
 mod ring;
 mod row;
 mod servers;
 mod sessions;
 mod tenants;
+mod uploads;
 mod versions;
 
 use std::sync::Arc;

@@ -26,6 +26,9 @@ async fn bench() -> Bench {
     let (rows, clock) = (Arc::new(Scratch::default()), Arc::new(FakeClock::default()));
     let storage = Storage::new(StorageParts {
         kv: rows.clone(),
+        objects: rows.clone(),
+        uploads: rows.clone(),
+        blobs: rows.clone(),
         sealer: vault(&[ONE, TWO]).await.unwrap(),
         clock: clock.clone(),
         entropy: Arc::new(CountingEntropy::default()),

@@ -62,9 +62,6 @@ impl KvService {
         store: Store<'_>,
         request: Request<HostedBody>,
     ) -> Result<Response<HostedBody>> {
-        if !from.budgets.storage.take() {
-            return Err(super::no_operations_left());
-        }
         let storage = self.stores.of(from);
         let (head, body) = request.into_parts();
         let path = head.uri.path().strip_prefix('/').unwrap_or_default();

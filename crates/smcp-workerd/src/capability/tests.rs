@@ -17,8 +17,12 @@ pub(super) const TWO: TenantId = TenantId::from_bytes([2; 16]);
 
 /// Stores of two tenants.
 pub(super) async fn stores() -> Arc<Stores> {
+    let rows = Arc::new(Scratch::default());
     let parts = StorageParts {
-        kv: Arc::new(Scratch::default()),
+        kv: rows.clone(),
+        objects: rows.clone(),
+        uploads: rows.clone(),
+        blobs: rows,
         sealer: vault(&[ONE, TWO]).await.unwrap(),
         clock: Arc::new(FakeClock::default()),
         entropy: Arc::new(CountingEntropy::default()),

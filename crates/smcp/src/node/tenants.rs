@@ -101,7 +101,10 @@ impl Databases for TenantFiles {
 }
 
 fn unusable(path: &Path, why: &impl std::fmt::Display) -> StoreError {
-    StoreError::Broken(format!("the database {} cannot be used, restore it from a backup: {why}", path.display()))
+    StoreError::Broken(format!(
+        "the database {} cannot be used, restore it from a backup: {why}",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -143,7 +146,11 @@ mod tests {
         assert!(why.contains(&bad.join("data.db").display().to_string()), "{why}");
         assert_eq!(rows.put(tenant(2), "n", &row(), 1 << 20).await, Ok(Wrote::Done));
         std::fs::remove_file(bad.join("data.db")).unwrap();
-        assert_eq!(rows.put(tenant(1), "n", &row(), 1 << 20).await, Ok(Wrote::Done), "mended without a restart");
+        assert_eq!(
+            rows.put(tenant(1), "n", &row(), 1 << 20).await,
+            Ok(Wrote::Done),
+            "mended without a restart"
+        );
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ pub mod servers;
 mod session;
 pub mod settings;
 mod stopping;
+pub mod storage;
 mod tenants;
 mod timeout;
 pub mod vault;

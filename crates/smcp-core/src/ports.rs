@@ -1,6 +1,8 @@
 //! What the use cases need from the world: small traits, one real and one in-memory adapter each.
 
 mod isolates;
+mod kv_rows;
+mod object_rows;
 mod outbound;
 mod records;
 mod sealing;
@@ -12,6 +14,10 @@ mod world;
 pub use isolates::{
     HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, Usage,
     UsageMeter, VersionRef,
+};
+pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
+pub use object_rows::{
+    Expected, ObjectRow, ObjectRows, PartRow, SegmentRow, Source, StoredId, UploadRow, UploadRows,
 };
 pub use outbound::Outbound;
 pub use records::{

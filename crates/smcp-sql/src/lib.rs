@@ -1,9 +1,12 @@
 //! Queries and migrations in the dialect that SQLite and D1 share, over a port with two calls.
 
+mod data;
 mod data_keys;
 mod keys;
+mod kv;
 mod logs;
 mod migrate;
+mod objects;
 mod port;
 mod ring;
 mod row;
@@ -11,10 +14,12 @@ mod secrets;
 mod servers;
 mod sessions;
 mod tenants;
+mod uploads;
 mod versions;
 
 use std::sync::Arc;
 
+pub use data::{DataStore, Databases};
 pub use migrate::{MigrateError, Migration, MigrationSet, migrate};
 pub use port::{Row, Sql, SqlError, Statement, Value};
 
@@ -40,6 +45,16 @@ pub const EVENTS: MigrationSet = MigrationSet {
         Migration { number: 1, name: "log lines", sql: include_str!("migrations/events-0001.sql") },
         Migration { number: 2, name: "whose line it is", sql: include_str!("migrations/events-0002.sql") },
     ],
+};
+
+/// A data database: what hosted code of one tenant stores.
+pub const DATA: MigrationSet = MigrationSet {
+    name: "data",
+    migrations: &[Migration {
+        number: 1,
+        name: "kv and objects",
+        sql: include_str!("migrations/data-0001.sql"),
+    }],
 };
 
 /// Every store of the control database, over one `Sql`.

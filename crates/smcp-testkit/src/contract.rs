@@ -1,6 +1,7 @@
 //! What every set of stores must do, whatever it is made of: run against the in-memory ones and the real ones.
 
 mod data_keys;
+pub(crate) mod kv_rows;
 
 use bytes::Bytes;
 use smcp_core::{

@@ -1,13 +1,21 @@
-//! What hosted code may use beside its processor and memory: each process finds it behind sockets of its own.
+//! What hosted code may use beside its processor and memory: each process finds it behind sockets of its own, and each
+//! capability is one module that serves a binding's wire protocol.
 
+mod body;
 mod counter;
 mod data;
+pub mod kv;
+pub mod objects;
+mod refusal;
+mod stores;
+mod uri;
 
 use std::sync::Arc;
 
 use smcp_core::ports::{BindingService, Outbound};
 
 pub(crate) use counter::Counter;
+pub use stores::Stores;
 
 /// The services behind the sockets.
 #[derive(Clone)]
@@ -21,3 +29,6 @@ pub struct Services {
     /// SQL databases.
     pub d1: Arc<dyn BindingService>,
 }
+
+#[cfg(test)]
+mod tests;

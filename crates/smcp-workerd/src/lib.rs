@@ -2,7 +2,7 @@
 
 mod account;
 mod cache;
-mod capability;
+pub mod capability;
 mod child;
 mod config;
 mod drain;

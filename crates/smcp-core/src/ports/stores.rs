@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The record has changed since it was read, or is not there.
     #[error("changed meanwhile")]
     Stale,
+    /// There is no room left on the disk below; for the log.
+    #[error("full: {0}")]
+    Full(String),
     /// The store itself failed; for the log.
     #[error("store: {0}")]
     Broken(String),
@@ -32,6 +35,11 @@ impl From<StoreError> for Error {
             StoreError::Taken => Self::Conflict(smcp_types::Refusal::new("this name is taken")),
             StoreError::Stale => Self::Conflict(
                 smcp_types::Refusal::new("it has changed meanwhile").hint("read it again and retry"),
+            ),
+            StoreError::Full(why) => Self::Unavailable(
+                smcp_types::Refusal::new("the platform's disk is full")
+                    .hint("the platform's operator makes room; nothing was stored")
+                    .private(why),
             ),
             StoreError::Broken(why) => Self::Internal(why),
         }

@@ -2,6 +2,7 @@
 //! capability is one module that serves a binding's wire protocol.
 
 mod body;
+mod closed;
 mod counter;
 mod data;
 pub mod kv;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use smcp_core::ports::{BindingService, Outbound};
 
+pub use closed::Closed;
 pub(crate) use counter::Counter;
 pub use stores::Stores;
 

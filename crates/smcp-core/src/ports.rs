@@ -3,8 +3,10 @@
 mod isolates;
 mod kv_rows;
 mod object_rows;
+mod outbound;
 mod records;
 mod sealing;
+mod secrets;
 mod stores;
 mod workload;
 mod world;
@@ -17,17 +19,19 @@ pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
 pub use object_rows::{
     Expected, ObjectRow, ObjectRows, PartRow, SegmentRow, Source, StoredId, UploadRow, UploadRows,
 };
+pub use outbound::Outbound;
 pub use records::{
-    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
-    RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey,
+    RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
+    VersionSummary,
 };
 pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
+pub use secrets::SecretSource;
 pub use stores::{
-    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
-    StoreResult, TenantStore, VersionStore,
+    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,
+    StoreError, StoreResult, TenantStore, VersionStore,
 };
 pub use workload::{
-    BindingService, Budgets, Outbound, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens,
-    Workload,
+    BindingService, Budgets, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens, Workload,
 };
 pub use world::{Clock, Entropy, LogSink, Tasks};

@@ -10,6 +10,7 @@ mod objects;
 mod port;
 mod ring;
 mod row;
+mod secrets;
 mod servers;
 mod sessions;
 mod tenants;
@@ -22,7 +23,7 @@ pub use data::{DataStore, Databases};
 pub use migrate::{MigrateError, Migration, MigrationSet, migrate};
 pub use port::{Row, Sql, SqlError, Statement, Value};
 
-/// The control database: tenants, servers, versions, keys, sessions, the key ring.
+/// The control database: tenants, servers, versions, keys, sessions, secrets, the key ring.
 pub const CONTROL: MigrationSet = MigrationSet {
     name: "control",
     migrations: &[
@@ -33,17 +34,17 @@ pub const CONTROL: MigrationSet = MigrationSet {
             sql: include_str!("migrations/control-0002.sql"),
         },
         Migration { number: 3, name: "data keys", sql: include_str!("migrations/control-0003.sql") },
+        Migration { number: 4, name: "secrets of servers", sql: include_str!("migrations/control-0004.sql") },
     ],
 };
 
 /// The events database: what hosted code printed. Apart from control, so that a flood of lines never delays a deploy.
 pub const EVENTS: MigrationSet = MigrationSet {
     name: "events",
-    migrations: &[Migration {
-        number: 1,
-        name: "log lines",
-        sql: include_str!("migrations/events-0001.sql"),
-    }],
+    migrations: &[
+        Migration { number: 1, name: "log lines", sql: include_str!("migrations/events-0001.sql") },
+        Migration { number: 2, name: "whose line it is", sql: include_str!("migrations/events-0002.sql") },
+    ],
 };
 
 /// A data database: what hosted code of one tenant stores.

@@ -5,6 +5,7 @@ mod contract;
 mod keys;
 mod memory;
 mod scripted;
+mod secrets;
 mod sim_fleet;
 mod world;
 

@@ -24,6 +24,7 @@ use smcp_core::{
     logbook::Logbook,
     master::Master,
     ports::{Blobs, Clock, Entropy, Sealer, VersionRef},
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
     storage::{DEFAULT_QUOTA, Storage, StorageParts},
     vault::Vault,
@@ -188,6 +189,7 @@ async fn assemble(
     let master = Arc::new(master);
     let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
     let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
+    let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let options = Options {
         workerd,
@@ -220,6 +222,7 @@ async fn assemble(
         logbook: Arc::clone(&logbook),
         ring,
         vault,
+        secrets,
         stores,
     };
     let Opened { platform, first_key } = Platform::open(settings, ports).await?;
@@ -248,7 +251,8 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
         keys: control.clone(),
         sessions: control.clone(),
         ring: control.clone(),
-        data_keys: control,
+        data_keys: control.clone(),
+        secrets: control,
         logs: Arc::new(EventStore::new(events)),
     })
 }

@@ -84,17 +84,6 @@ impl Tokens {
     }
 }
 
-/// Sends hosted code's requests to the outside, or refuses them. A refusal is an answer: hosted code reads why.
-#[async_trait]
-pub trait Outbound: Send + Sync + 'static {
-    /// Serves one request, whose target is absolute.
-    async fn fetch(
-        &self,
-        from: &Arc<Workload>,
-        request: http::Request<HostedBody>,
-    ) -> http::Response<HostedBody>;
-}
-
 /// Serves one kind of binding over HTTP, as the runtime speaks it.
 #[async_trait]
 pub trait BindingService: Send + Sync + 'static {

@@ -23,6 +23,7 @@ use smcp_core::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Target,
         Trial, TrialRefused, Usage, UsageMeter as _, VersionRef,
     },
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
 use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
@@ -340,6 +341,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         allowed_origins: Vec::new(),
     };
     let (ring, vault) = smcp_testkit::open_keys(&stores, &clock).await.unwrap();
+    let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let ports = Ports {
         clock: Arc::clone(&clock),
         entropy: Arc::new(CountingEntropy::default()),
@@ -349,6 +351,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
         ring,
         vault,
+        secrets,
         stores,
     };
     let opened = Platform::open(settings, ports).await.unwrap();

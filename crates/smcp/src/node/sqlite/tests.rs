@@ -32,7 +32,8 @@ async fn the_real_stores_keep_the_contract() {
         keys: control.clone(),
         sessions: control.clone(),
         ring: control.clone(),
-        data_keys: control,
+        data_keys: control.clone(),
+        secrets: control,
         logs: Arc::new(EventStore::new(Arc::new(events))),
     };
     smcp_testkit::check_stores(&stores).await;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Most parts of an upload.
-pub const MAX_PARTS: u32 = 10_000;
+const MAX_PARTS: u32 = 10_000;
 /// Fewest bytes of a part that is not the last.
 const MIN_PART_BYTES: u64 = 5 << 20;
 

@@ -112,6 +112,7 @@ async fn released_steps_do_not_change() {
     insta::assert_snapshot!(table, @r"
     control 1 3c651595fb12611f
     control 2 39bd7ea3ccb8c5db
+    data 1 fd724bf149050e56
     events 1 cc238638584d9301
     ");
 }

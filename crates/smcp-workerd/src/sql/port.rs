@@ -26,7 +26,7 @@ impl Databases for SqlDatabases {
 
     async fn query(&self, tenant: TenantId, database: &str, request: Bytes) -> Result<Bytes> {
         let slot = existing(&self.inner, tenant, database)?;
-        done(self.ask(slot, Ask::Rows, request).await)
+        done(ask(&self.inner, slot, Ask::Rows, request).await)
     }
 
     async fn export(&self, tenant: TenantId, database: &str) -> Result<HostedBody> {
@@ -46,22 +46,13 @@ impl Databases for SqlDatabases {
 
     async fn import(&self, tenant: TenantId, database: &str, script: Bytes) -> Result<Imported> {
         let slot = self.inner.slot(tenant, database)?;
-        let answer = done(self.ask(slot, Ask::Import, script).await)?;
+        let answer = done(ask(&self.inner, slot, Ask::Import, script).await)?;
         serde_json::from_slice(&answer).map_err(Error::internal)
     }
 
     async fn delete(&self, tenant: TenantId, database: &str) -> Result<()> {
         let slot = existing(&self.inner, tenant, database)?;
         self.inner.remove(&slot).await
-    }
-}
-
-impl SqlDatabases {
-    async fn ask(&self, slot: Arc<Slot>, ask: Ask, body: Bytes) -> Reply {
-        match self.inner.hold(slot.place.tenant, body.len()) {
-            Some(held) => self.inner.ask(slot, ask, (body, held)).await,
-            None => Reply::overloaded(),
-        }
     }
 }
 
@@ -93,6 +84,13 @@ impl Inner {
         if let Err(error) = done(reply) {
             let _ = give.send(Err(error)).await;
         }
+    }
+}
+
+async fn ask(inner: &Arc<Inner>, slot: Arc<Slot>, ask: Ask, body: Bytes) -> Reply {
+    match inner.memory().take(slot.place.tenant, body.len()) {
+        Ok(held) => inner.ask(slot, ask, (body, held)).await,
+        Err(_) => Reply::overloaded(),
     }
 }
 

@@ -37,7 +37,7 @@ struct Taken {
 
 /// Some places, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     tenant: TenantId,
     places: usize,
     shared: Arc<Shared>,

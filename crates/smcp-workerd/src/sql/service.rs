@@ -123,6 +123,25 @@ impl SqlDatabases {
         }
     }
 
+    /// Takes memory for a request of so many bytes.
+    pub(crate) fn hold(&self, tenant: TenantId, bytes: usize) -> Option<Held> {
+        self.inner.memory.take(tenant, bytes).ok()
+    }
+
+    /// Has the database behind a binding carry out a request.
+    ///
+    /// # Errors
+    /// `Invalid` when no database has such a name.
+    pub(crate) async fn ask(
+        &self,
+        from: &Arc<Workload>,
+        database: &str,
+        (ask, body, held): (Ask, Bytes, Held),
+    ) -> Result<Reply> {
+        let slot = self.inner.slot_of(from, database)?;
+        Ok(self.inner.ask(slot, ask, (body, held)).await)
+    }
+
     /// Ends every process, each as soon as it has answered.
     pub async fn shutdown(&self) {
         let slots: Vec<_> = self.inner.slots().drain().map(|(_, slot)| slot).collect();
@@ -160,7 +179,7 @@ impl Inner {
     }
 
     /// The database that a binding of hosted code stands for.
-    pub(super) fn slot_of(&self, workload: &Arc<Workload>, database: &str) -> Result<Arc<Slot>> {
+    fn slot_of(&self, workload: &Arc<Workload>, database: &str) -> Result<Arc<Slot>> {
         let tenant = workload.version.tenant;
         match workload.purpose {
             Purpose::Serving => self.slot(tenant, database),
@@ -180,11 +199,6 @@ impl Inner {
         let folder = self.folder(tenant).join(database);
         let new = || Arc::new(Slot::new(place.clone(), Some(folder), None));
         Ok(Arc::clone(self.slots().entry(place.clone()).or_insert_with(new)))
-    }
-
-    /// Takes memory for a request of so many bytes.
-    pub(super) fn hold(&self, tenant: TenantId, bytes: usize) -> Option<Held> {
-        self.memory.take(tenant, bytes).ok()
     }
 
     /// Has a database carry out a request. It is carried out to its end even if nobody waits for it any more.

@@ -22,7 +22,13 @@ impl Services {
     #[must_use]
     pub fn closed() -> Self {
         let closed = Arc::new(Closed);
-        Self { outbound: closed.clone(), kv: closed.clone(), objects: closed.clone(), d1: closed }
+        Self {
+            outbound: closed.clone(),
+            kv: closed.clone(),
+            objects: closed.clone(),
+            d1: closed,
+            offered: &[],
+        }
     }
 }
 

@@ -26,12 +26,14 @@ use smcp_core::{
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
-use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
+use smcp_manifest::{Bundle, LockedManifest, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::{Action, Role};
 use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
-    Bundles, Options, Parts, Supervisor, Workerd, in_runtime, locate,
+    Bundles, Options, Parts, Supervisor, Workerd,
+    capability::Services,
+    in_runtime, locate,
     sandbox::{Layers, Sandbox, SandboxOptions},
 };
 use tokio::sync::Notify;
@@ -181,6 +183,7 @@ impl Stage {
             logs: lines.clone(),
             bundles: shelf.clone(),
             launcher: Arc::new(sandbox(folder.path())),
+            services: Services::closed(),
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let (authority, [caller, other]) = admins(clock).await;
@@ -295,7 +298,16 @@ impl Stage {
 
 /// A version under the limits of who asked for none.
 pub(crate) fn target(version: VersionRef) -> Target {
-    Target { version, limits: Limits::default(), class: SandboxClass::Standard }
+    let lock = br#"{"compatibility_date":"2026-11-01","compatibility_flags":[],"definitions":"pinned","endpoint":"/mcp",
+        "format":1,"limits":{},"main":"main.js","name":"one","requires":[],"vars":{}}"#;
+    let manifest = Arc::new(LockedManifest::from_json(lock).unwrap());
+    Target {
+        version,
+        limits: Limits::default(),
+        class: SandboxClass::Standard,
+        manifest,
+        networks: Arc::default(),
+    }
 }
 
 pub(crate) async fn read(answer: HostedResponse) -> Result<String> {

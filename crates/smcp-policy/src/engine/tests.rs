@@ -17,6 +17,8 @@ fn target(action: Action, tenant: TenantId) -> Target<'static> {
         | Action::UseExtension
         | Action::ViewServer
         | Action::ViewLogs
+        | Action::ViewSecrets
+        | Action::ManageSecrets
         | Action::Deploy
         | Action::DeleteServer => Target::Server(tenant, SERVER),
         Action::CallTool => Target::Tool(tenant, SERVER, "add"),

@@ -96,5 +96,5 @@ fn hosted_code_has_no_network() {
     );
     assert!(node.deploy("caller", "", &module).status.success());
     let answer = node.cli(&node.admin, &["call", "caller", "add", "--tenant", "demo"]).to_string();
-    assert!(answer.contains("403") && answer.contains("no outbound requests"), "{answer}");
+    assert!(answer.contains("403") && answer.contains("not offered yet"), "{answer}");
 }

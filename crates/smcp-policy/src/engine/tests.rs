@@ -68,6 +68,8 @@ fn the_matrix_of_roles_and_actions() {
     create_server   yes  -   -  |  -   -   -  | yes  -   -  |
     deploy          yes  -   -  |  -   -   -  | yes  -   -  |
     delete_server   yes  -   -  |  -   -   -  | yes  -   -  |
+    view_secrets    yes  -  yes |  -   -   -  | yes  -  yes |
+    manage_secrets  yes  -   -  |  -   -   -  | yes  -   -  |
     ");
 }
 

@@ -160,14 +160,23 @@ impl Stage {
     }
 
     pub(crate) async fn in_folder(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>) -> Self {
-        Self::with(fleet, folder, true).await
+        Self::with(fleet, folder, true, Services::closed()).await
     }
 
     pub(crate) async fn without_watchdog(fleet: fleet::Settings) -> Self {
-        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false).await
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false, Services::closed()).await
     }
 
-    async fn with(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>, watchdog: bool) -> Self {
+    pub(crate) async fn offering(fleet: fleet::Settings, services: Services) -> Self {
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), true, services).await
+    }
+
+    async fn with(
+        fleet: fleet::Settings,
+        folder: Arc<tempfile::TempDir>,
+        watchdog: bool,
+        services: Services,
+    ) -> Self {
         let clock: Arc<dyn Clock> = RealClock::new();
         let (lines, shelf) = (Arc::new(Lines::default()), Arc::new(Shelf::default()));
         let options = Options {
@@ -183,7 +192,7 @@ impl Stage {
             logs: lines.clone(),
             bundles: shelf.clone(),
             launcher: Arc::new(sandbox(folder.path())),
-            services: Services::closed(),
+            services,
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let (authority, [caller, other]) = admins(clock).await;

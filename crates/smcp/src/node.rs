@@ -284,6 +284,7 @@ fn services(storage: &Arc<Storage>) -> Services {
     Services {
         kv: Arc::new(KvService::new(Arc::clone(&stores))),
         objects: Arc::new(ObjectsService::new(stores)),
+        offered: &["kv", "objects"],
         ..Services::closed()
     }
 }

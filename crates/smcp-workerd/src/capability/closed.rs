@@ -13,6 +13,9 @@ use super::Services;
 /// Most of a request's body that is passed over before the answer. Unread bytes would reset the connection, answer and all.
 const MAX_BODY: usize = 1 << 20;
 
+/// Longest host name there is.
+const MAX_HOST: usize = 253;
+
 /// Refuses everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Closed;
@@ -22,25 +25,36 @@ impl Services {
     #[must_use]
     pub fn closed() -> Self {
         let closed = Arc::new(Closed);
-        Self { outbound: closed.clone(), kv: closed.clone(), objects: closed.clone(), d1: closed }
+        Self {
+            outbound: closed.clone(),
+            kv: closed.clone(),
+            objects: closed.clone(),
+            d1: closed,
+            offered: &[],
+        }
     }
 }
 
 #[async_trait]
 impl Outbound for Closed {
     async fn fetch(&self, _: &Arc<Workload>, request: Request<HostedBody>) -> Response<HostedBody> {
-        refuse(request, "this node offers no outbound requests: nothing was asked\n").await
+        let host = request.uri().host().unwrap_or("the host");
+        let host = &host[..host.floor_char_boundary(MAX_HOST)];
+        let sentence = format!(
+            "outbound requests are not offered yet: hosted code has no network, and {host} was not asked\n"
+        );
+        refuse(request, sentence).await
     }
 }
 
 #[async_trait]
 impl BindingService for Closed {
     async fn serve(&self, _: &Arc<Workload>, _: &str, request: Request<HostedBody>) -> Response<HostedBody> {
-        refuse(request, "this node offers no such storage\n").await
+        refuse(request, "this node offers no such storage\n".to_owned()).await
     }
 }
 
-async fn refuse(request: Request<HostedBody>, sentence: &'static str) -> Response<HostedBody> {
+async fn refuse(request: Request<HostedBody>, sentence: String) -> Response<HostedBody> {
     let (mut body, mut read) = (request.into_body(), 0);
     while let Some(Ok(chunk)) = body.next().await {
         read += chunk.len();
@@ -48,7 +62,7 @@ async fn refuse(request: Request<HostedBody>, sentence: &'static str) -> Respons
             break;
         }
     }
-    let once = stream::once(std::future::ready(Ok(Bytes::from_static(sentence.as_bytes()))));
+    let once = stream::once(std::future::ready(Ok(Bytes::from(sentence))));
     let mut response: Response<HostedBody> = Response::new(Box::pin(once));
     *response.status_mut() = StatusCode::FORBIDDEN;
     let headers = response.headers_mut();

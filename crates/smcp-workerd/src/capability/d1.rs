@@ -49,7 +49,9 @@ impl D1Service {
         let announced = body::announced(request.headers()).and_then(|length| usize::try_from(length).ok());
         // Memory is taken before anything is read.
         let size = announced.map_or(MAX_REQUEST, |length| length.min(MAX_REQUEST));
-        let Some(held) = self.databases.hold(from.version.tenant, size) else { return Ok(Reply::overloaded()) };
+        let Some(held) = self.databases.hold(from.version.tenant, size) else {
+            return Ok(Reply::overloaded());
+        };
         let (head, body) = request.into_parts();
         let read = body::read(&head.headers, body, MAX_REQUEST, "a request to a database");
         let body = tokio::select! {
@@ -83,7 +85,9 @@ impl BindingService for D1Service {
         let reply = match self.answer(from, database, request).await {
             Ok(reply) => reply,
             Err(Error::NotFound(_)) => return not_found(),
-            Err(error) => Reply::refused(&super::refusal::tell(&error, from.version.tenant, database).message),
+            Err(error) => {
+                Reply::refused(&super::refusal::tell(&error, from.version.tenant, database).message)
+            }
         };
         let mut response = json(reply);
         if in_session {

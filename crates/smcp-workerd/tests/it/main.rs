@@ -7,6 +7,7 @@ mod jail;
 mod life;
 mod limits;
 mod parent;
+mod sql;
 mod state;
 mod support;
 mod trials;

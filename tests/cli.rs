@@ -29,6 +29,7 @@ fn help_names_every_command() {
       call         Call a tool of a server
       keys         Create, list, rotate and revoke API keys
       secrets      Set, list, rotate and remove secrets of a server
+      d1           Look into SQL databases, move them in and out, delete them
       usage        Show what the servers of a tenant have used
       tenants      Create and list tenants, and set their ceilings
       login        Store the platform and the key that commands use

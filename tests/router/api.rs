@@ -27,7 +27,10 @@ fn method(operation: &Operation) -> Method {
 
 fn path(operation: &Operation, tenant: &str, server: &str) -> String {
     let path = operation.path.replace("{tenant}", tenant).replace("{server}", server);
-    path.replace("{version}", &"0".repeat(64)).replace("{key}", &"a".repeat(26)).replace("{secret}", "TOKEN")
+    path.replace("{version}", &"0".repeat(64))
+        .replace("{key}", &"a".repeat(26))
+        .replace("{secret}", "TOKEN")
+        .replace("{database}", "notes")
 }
 
 fn body(operation: &Operation) -> Value {
@@ -36,6 +39,7 @@ fn body(operation: &Operation) -> Value {
         OperationId::CreateKey => json!({ "name": "k", "role": "admin" }),
         OperationId::CreateTenant => json!({ "slug": "new" }),
         OperationId::SetSecret | OperationId::RotateSecret => json!({ "value": "v" }),
+        OperationId::QueryDatabase | OperationId::ImportDatabase => json!({ "sql": "SELECT 1" }),
         OperationId::SetCeilings => json!({ "ceilings": { "memory_mb": 256 } }),
         _ => json!({}),
     }

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use smcp_core::{
     Opened, Platform, Ports,
     logbook::Logbook,
-    ports::{Clock, Tasks},
+    ports::{Clock, Databases, Tasks},
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
-use smcp_testkit::{CountingEntropy, FakeClock, MemoryStores, ScriptedIsolates};
+use smcp_testkit::{CountingEntropy, FakeClock, MemoryDatabases, MemoryStores, ScriptedIsolates};
 use tower::ServiceExt as _;
 
 /// Background work on the test's own runtime.
@@ -40,6 +40,8 @@ pub struct World {
     pub stores: Arc<MemoryStores>,
     /// What hosted code would be given.
     pub secrets: Arc<Secrets>,
+    /// The SQL databases.
+    pub databases: Arc<MemoryDatabases>,
     /// The platform's administrator.
     pub root: String,
     /// Keys of `home`: admin, `mcp_user`, `read_only`.
@@ -103,6 +105,7 @@ impl World {
         let keys_clock: Arc<dyn Clock> = clock.clone();
         let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
         let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
+        let databases = Arc::new(MemoryDatabases::default());
         let ports = Ports {
             clock: clock.clone(),
             entropy,
@@ -113,6 +116,7 @@ impl World {
             ring,
             vault,
             secrets: Arc::clone(&secrets),
+            databases: Arc::clone(&databases) as Arc<dyn Databases>,
             stores,
         };
         let settings = Settings {
@@ -128,6 +132,7 @@ impl World {
             isolates,
             stores: memory,
             secrets,
+            databases,
             root,
             admin: String::new(),
             user: String::new(),

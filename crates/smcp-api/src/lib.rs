@@ -6,11 +6,15 @@
 mod openapi;
 mod operations;
 mod problem;
+mod storage;
 mod types;
 
 pub use openapi::document;
 pub use operations::{Method, OPERATIONS, Operation, OperationId};
 pub use problem::{PROBLEM_JSON, Problem};
+pub use storage::{
+    Database, DatabaseImport, DatabaseList, DatabaseQuery, DatabaseResult, DatabaseResults, DatabaseScript,
+};
 pub use types::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
     LogSource, ModuleKind, NewKey, NewTenant, RotateKey, Secret, SecretList, SecretValue, Server, ServerList,

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
+    Ceilings, Database, DatabaseImport, DatabaseList, DatabaseQuery, DatabaseResult, DatabaseResults,
+    DatabaseScript, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
     LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey,
     Secret, SecretList, SecretValue, Server, ServerList, ServerState, ServerUsage, Tenant, TenantList,
     UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
@@ -23,6 +24,13 @@ macro_rules! schemas {
 pub fn document() -> Value {
     let schemas = schemas!(
         Ceilings,
+        Database,
+        DatabaseImport,
+        DatabaseList,
+        DatabaseQuery,
+        DatabaseResult,
+        DatabaseResults,
+        DatabaseScript,
         Deploy,
         DeployedVersion,
         Health,

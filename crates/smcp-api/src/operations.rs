@@ -142,6 +142,17 @@ operations! {
         Some("SecretValue") => 200 Some("Secret"), &[], true;
     RemoveSecret: Delete "/api/v1/tenants/{tenant}/servers/{server}/secrets/{secret}", "Remove a secret",
         None => 204 None, &[], true;
+    ListDatabases: Get "/api/v1/tenants/{tenant}/d1", "The SQL databases of a tenant's servers",
+        None => 200 Some("DatabaseList"), &[], true;
+    QueryDatabase: Post "/api/v1/tenants/{tenant}/d1/{database}/query", "Run SQL statements in a database",
+        Some("DatabaseQuery") => 200 Some("DatabaseResults"), &[], true;
+    ExportDatabase: Get "/api/v1/tenants/{tenant}/d1/{database}/export", "A database as a SQL script, application/sql",
+        None => 200 None, &[], true;
+    ImportDatabase: Post "/api/v1/tenants/{tenant}/d1/{database}/import",
+        "Run a SQL script, all of it or nothing; makes the database if it is not there",
+        Some("DatabaseScript") => 200 Some("DatabaseImport"), &[], true;
+    DeleteDatabase: Delete "/api/v1/tenants/{tenant}/d1/{database}", "Delete a database with all that is in it",
+        None => 204 None, &[], true;
     GetLogs: Get "/api/v1/tenants/{tenant}/servers/{server}/logs", "What a server printed",
         None => 200 Some("LogPage"), LOGS, true;
 }

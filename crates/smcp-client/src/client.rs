@@ -1,5 +1,7 @@
 //! The client: one method for each operation of the contract.
 
+mod databases;
+
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,6 +23,8 @@ pub const PAGE_LIMIT: u32 = 200;
 
 /// For an ordinary answer.
 const ANSWER: Duration = Duration::from_secs(30);
+/// For statements: an upload, a process to start, and the time that they may take.
+const DATABASE: Duration = Duration::from_secs(60);
 /// For a deploy: an upload, a turn to wait for, and a start with its answers.
 const DEPLOY: Duration = Duration::from_secs(120);
 
@@ -345,7 +349,11 @@ fn page(after: Option<&str>) -> Vec<(&'static str, Option<String>)> {
 
 /// The request of an operation with its ordinary time-outs.
 fn plain(operation: OperationId, path: &str, body: Option<Vec<u8>>) -> Ask<'_> {
-    let within = if operation == OperationId::DeployVersion { DEPLOY } else { ANSWER };
+    let within = match operation {
+        OperationId::DeployVersion => DEPLOY,
+        OperationId::QueryDatabase | OperationId::ImportDatabase | OperationId::ExportDatabase => DATABASE,
+        _ => ANSWER,
+    };
     let mut headers =
         vec![("Accept", "application/json, application/problem+json, text/event-stream".to_owned())];
     if body.is_some() {

@@ -61,6 +61,10 @@ acts! {
     ViewSecrets = ViewSecrets;
     /// Setting and removing a server's secrets.
     ManageSecrets = ManageSecrets;
+    /// Reading what a tenant's servers have stored.
+    ViewData = ViewData;
+    /// Changing what a tenant's servers have stored.
+    ManageData = ManageData;
 }
 
 /// What a caller wants to do `A` to: only records that a store produced.

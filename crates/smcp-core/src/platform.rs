@@ -16,7 +16,7 @@ use crate::{
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, RingStore, SecretStore,
+        Blobs, Clock, DataKeyStore, Databases, Entropy, Isolates, KeyStore, LogStore, RingStore, SecretStore,
         ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
         UsageMeter, VersionStore,
     },
@@ -79,6 +79,8 @@ pub struct Ports {
     pub vault: Arc<Vault>,
     /// Secrets of servers; the same that are added to requests and given to processes.
     pub secrets: Arc<Secrets>,
+    /// SQL databases of hosted code.
+    pub databases: Arc<dyn Databases>,
     /// Storage.
     pub stores: Stores,
 }
@@ -94,6 +96,7 @@ pub struct Platform {
     pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) databases: Arc<dyn Databases>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
     pub(crate) authority: Authority,
@@ -125,8 +128,19 @@ impl Platform {
     /// # Errors
     /// Policies that do not load, store errors. Nothing runs after any of them.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault: _, secrets, stores } =
-            ports;
+        let Ports {
+            clock,
+            entropy,
+            tasks,
+            isolates,
+            usage,
+            logbook,
+            ring,
+            vault: _,
+            secrets,
+            databases,
+            stores,
+        } = ports;
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -146,6 +160,7 @@ impl Platform {
             usage,
             logbook,
             secrets,
+            databases,
             stores,
             ring,
             authority,

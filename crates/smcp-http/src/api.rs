@@ -1,5 +1,6 @@
 //! The management API: every operation of the contract gets its handler, and nothing else does.
 
+mod databases;
 mod keys;
 mod platform;
 mod secrets;
@@ -56,6 +57,11 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::SetSecret => on(filter, secrets::set),
         OperationId::RotateSecret => on(filter, secrets::rotate),
         OperationId::RemoveSecret => on(filter, secrets::remove),
+        OperationId::ListDatabases => on(filter, databases::list),
+        OperationId::QueryDatabase => on(filter, databases::query),
+        OperationId::ExportDatabase => on(filter, databases::export),
+        OperationId::ImportDatabase => on(filter, databases::import),
+        OperationId::DeleteDatabase => on(filter, databases::delete),
         OperationId::ListVersions => on(filter, versions::list),
         OperationId::DeployVersion => on(filter, versions::deploy),
         OperationId::GetVersion => on(filter, versions::get),

@@ -39,11 +39,15 @@ pub enum Action {
     ViewSecrets,
     /// Set and remove a server's secrets.
     ManageSecrets,
+    /// Read what a tenant's servers have stored: KV, objects, SQL databases.
+    ViewData,
+    /// Change it.
+    ManageData,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Connect,
         Self::List,
         Self::CallTool,
@@ -61,6 +65,8 @@ impl Action {
         Self::DeleteServer,
         Self::ViewSecrets,
         Self::ManageSecrets,
+        Self::ViewData,
+        Self::ManageData,
     ];
 
     /// Its name in policies.
@@ -84,6 +90,8 @@ impl Action {
             Self::DeleteServer => "delete_server",
             Self::ViewSecrets => "view_secrets",
             Self::ManageSecrets => "manage_secrets",
+            Self::ViewData => "view_data",
+            Self::ManageData => "manage_data",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod contract;
+mod databases;
 mod keys;
 mod memory;
 mod scripted;
@@ -11,6 +12,7 @@ mod world;
 
 pub use clock::FakeClock;
 pub use contract::{check_stores, kv_rows::check_kv_rows};
+pub use databases::MemoryDatabases;
 pub use keys::{master_key, open_keys, vault};
 pub use memory::MemoryStores;
 pub use scripted::{Scripted, ScriptedIsolates};

@@ -20,7 +20,6 @@ use std::time::Duration;
 pub use child::sql_main;
 pub(crate) use frame::Ask;
 pub use frame::SQL_WORD;
-pub(crate) use room::Held;
 pub(crate) use service::Reply;
 pub use service::SqlDatabases;
 

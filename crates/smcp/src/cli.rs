@@ -3,6 +3,7 @@
 mod call;
 mod completions;
 mod connection;
+mod d1;
 mod deploy;
 mod doctor;
 mod failure;
@@ -80,6 +81,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Set, list, rotate and remove secrets of a server
     Secrets(secrets::SecretsArgs),
+    /// Look into SQL databases, move them in and out, delete them
+    D1(d1::D1Args),
     /// Show what the servers of a tenant have used
     Usage,
     /// Create and list tenants, and set their ceilings
@@ -141,6 +144,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Call(args) => call::run(context, &args),
         Command::Keys(args) => keys::run(context, args),
         Command::Secrets(args) => secrets::run(context, &args),
+        Command::D1(args) => d1::run(context, args),
         Command::Usage => usage::run(context),
         Command::Tenants(args) => tenants::run(context, args),
         Command::Login(args) => login::login(context, &args),

@@ -34,8 +34,9 @@ use smcp_sql::{CONTROL, ControlStore, DataStore, EVENTS, EventStore};
 use smcp_types::{Error, Refusal, Result, Secret};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Workerd,
-    capability::{self, Services, kv::KvService, objects::ObjectsService},
+    capability::{self, Services, d1::D1Service, kv::KvService, objects::ObjectsService},
     sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
+    sql::{SqlDatabases, SqlLimits},
 };
 use tokio::{
     net::TcpListener,
@@ -117,6 +118,7 @@ struct Node {
     first_key: Option<IssuedKey>,
     files: Arc<TenantFiles>,
     storage: Arc<Storage>,
+    databases: SqlDatabases,
     _data: DataDir,
 }
 
@@ -146,6 +148,7 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
         () = listen::serve(listener, router, clock, stopped, config.drain) => {}
         () = node.logbook.run() => {}
         () = sweep(&node) => {}
+        () = node.databases.run() => {}
     }
     node.stop(config.drain).await
 }
@@ -159,6 +162,8 @@ impl Node {
                 () = self.clock.sleep(within) => {}
             }
         });
+        // Only now does nobody ask them any more.
+        self.databases.shutdown().await;
         self.logbook.flush().await
     }
 }
@@ -194,6 +199,8 @@ async fn assemble(
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
+    let sandbox = Arc::new(sandbox);
+    let databases = databases(&data, &sandbox, &clock)?;
     let options = Options {
         workerd,
         cache_dir: data.join("cache"),
@@ -210,8 +217,8 @@ async fn assemble(
         clock: Arc::clone(&clock),
         logs: logbook.clone(),
         bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
-        launcher: Arc::new(sandbox),
-        services: services(&storage),
+        launcher: sandbox,
+        services: services(&storage, D1Service::new(databases.clone(), Arc::clone(&clock))),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
@@ -225,6 +232,7 @@ async fn assemble(
         ring,
         vault,
         secrets,
+        databases: Arc::new(databases.clone()),
         stores,
     };
     let Opened { platform, first_key } = Platform::open(settings, ports).await?;
@@ -237,6 +245,7 @@ async fn assemble(
         first_key,
         files,
         storage,
+        databases,
         _data: data,
     })
 }
@@ -278,13 +287,24 @@ fn storage(
     }))
 }
 
+/// SQL databases for hosted code, in the tenants' own folders.
+fn databases(data: &DataDir, sandbox: &Arc<Sandbox>, clock: &Arc<dyn Clock>) -> Result<SqlDatabases> {
+    let (sandbox, clock) = (Arc::clone(sandbox), Arc::clone(clock));
+    SqlDatabases::new(data.join("tenants"), SqlLimits::default(), sandbox, clock).map_err(|error| {
+        let message =
+            format!("this program cannot be started in the sandbox to serve SQL databases: {error}");
+        Error::Unavailable(Refusal::new(message))
+    })
+}
+
 /// What hosted code may use.
-fn services(storage: &Arc<Storage>) -> Services {
+fn services(storage: &Arc<Storage>, d1: D1Service) -> Services {
     let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
     Services {
         kv: Arc::new(KvService::new(Arc::clone(&stores))),
         objects: Arc::new(ObjectsService::new(stores)),
-        offered: &["kv", "objects"],
+        d1: Arc::new(d1),
+        offered: &["kv", "objects", "d1"],
         ..Services::closed()
     }
 }

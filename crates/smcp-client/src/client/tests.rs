@@ -3,7 +3,10 @@
 use std::net::TcpListener;
 
 use serde_json::{Map, Value, json};
-use smcp_api::{Ceilings, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey, SecretValue};
+use smcp_api::{
+    Ceilings, DatabaseQuery, DatabaseScript, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey,
+    SecretValue,
+};
 
 use super::{
     stub::{answer, platform},
@@ -20,6 +23,8 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         modules: Vec::new(),
     };
     let value = SecretValue { value: "hush".to_owned() };
+    let query = DatabaseQuery { sql: "SELECT 1".to_owned(), params: Vec::new() };
+    let script = DatabaseScript { sql: "SELECT 1".to_owned() };
     vec![
         client.whoami().map(drop),
         client.health().map(drop),
@@ -45,6 +50,11 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.set_secret("{tenant}", "{server}", "{secret}", &value).map(drop),
         client.rotate_secret("{tenant}", "{server}", "{secret}", &value).map(drop),
         client.remove_secret("{tenant}", "{server}", "{secret}"),
+        client.list_databases("{tenant}").map(drop),
+        client.query_database("{tenant}", "{database}", &query).map(drop),
+        client.export_database("{tenant}", "{database}").map(drop),
+        client.import_database("{tenant}", "{database}", &script).map(drop),
+        client.delete_database("{tenant}", "{database}"),
         client.logs("{tenant}", "{server}", LogFilter::default()).map(drop),
     ]
 }

@@ -28,7 +28,9 @@ fn target(action: Action, tenant: TenantId) -> Target<'static> {
         | Action::ViewKeys
         | Action::ManageTenants
         | Action::ManageKeys
-        | Action::CreateServer => Target::Tenant(tenant),
+        | Action::CreateServer
+        | Action::ViewData
+        | Action::ManageData => Target::Tenant(tenant),
     }
 }
 

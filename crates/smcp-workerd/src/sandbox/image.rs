@@ -1,7 +1,6 @@
 //! What a program needs to start: its interpreter and its libraries, as the system's own loader finds them.
 
 use std::{
-    ffi::OsStr,
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -14,8 +13,7 @@ const PHENTSIZE: usize = 54;
 const PHNUM: usize = 56;
 /// The kind of a program header that names the interpreter.
 const PT_INTERP: u32 = 3;
-/// Where the stub finds its own binary, and where that appears for a process that is made of it.
-const OWN_BINARY: &str = "/proc/self/exe";
+/// Where the platform's own binary appears for a process that is made of it.
 const OWN_NAME: &str = "/bin/smcp";
 
 /// A program and the files it is loaded with.
@@ -36,33 +34,31 @@ impl Image {
     /// When it is no program for this machine, or a library is missing.
     pub fn of(program: &Path) -> io::Result<Self> {
         let program = program.canonicalize()?;
-        let libraries = libraries(&program, program.as_os_str())?;
+        let libraries = libraries(&program)?;
         Ok(Self { source: program.clone(), program, libraries })
     }
 
-    /// The binary that is the stub, whatever has been put in its place since it began to run.
+    /// The binary that is the stub. It is found by its path, because the kernel mounts no file that was opened in another
+    /// mount namespace: once another binary has been put in its place, that one is meant.
     ///
     /// # Errors
     /// As with any program.
     pub(crate) fn of_stub(stub: &Path) -> io::Result<Self> {
-        // Its path may name another file for the loader than for us: ours is what the loader is given to read.
-        let libraries = libraries(stub, "/proc/self/fd/0".as_ref())?;
-        Ok(Self { program: OWN_NAME.into(), source: OWN_BINARY.into(), libraries })
+        let source = stub.canonicalize()?;
+        let libraries = libraries(&source)?;
+        Ok(Self { program: OWN_NAME.into(), source, libraries })
     }
 }
 
-/// What the system's loader finds for a program, which it knows by this name.
-fn libraries(program: &Path, name: &OsStr) -> io::Result<Vec<PathBuf>> {
-    let file = File::open(program)?;
-    let Some(interpreter) = interpreter(&file).map_err(|error| at(program, &error))? else {
-        return Ok(Vec::new());
-    };
+/// What the system's loader finds for a program.
+fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
+    let Some(interpreter) = interpreter(program)? else { return Ok(Vec::new()) };
     #[allow(clippy::disallowed_methods, reason = "this crate owns the processes of the platform")]
     let output =
-        Command::new(&interpreter).arg("--list").arg(name).env_clear().stdin(Stdio::from(file)).output()?;
+        Command::new(&interpreter).arg("--list").arg(program).env_clear().stdin(Stdio::null()).output()?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        return Err(at(program, &io::Error::other(why.trim().to_owned())));
+        return Err(io::Error::other(format!("{}: {}", program.display(), why.trim())));
     }
     let mut libraries = vec![interpreter];
     for path in listed(&String::from_utf8_lossy(&output.stdout))? {
@@ -71,10 +67,6 @@ fn libraries(program: &Path, name: &OsStr) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(libraries)
-}
-
-fn at(program: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", program.display()))
 }
 
 /// The paths in a loader's list: `name => path (address)` or `path (address)`.
@@ -96,10 +88,11 @@ fn listed(list: &str) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The interpreter an ELF file asks for.
-fn interpreter(mut file: &File) -> io::Result<Option<PathBuf>> {
+fn interpreter(program: &Path) -> io::Result<Option<PathBuf>> {
+    let mut file = File::open(program)?;
     let mut head = [0; 64];
     file.read_exact(&mut head)?;
-    let alien = || io::Error::other("it is no 64-bit ELF program");
+    let alien = || io::Error::other(format!("{} is no 64-bit ELF program", program.display()));
     if head[..6] != *b"\x7fELF\x02\x01" {
         return Err(alien());
     }

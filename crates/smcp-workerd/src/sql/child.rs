@@ -15,7 +15,7 @@ use super::{
     database::{Database, Stopped},
     dump::dump,
     execute::{Shape, import, run},
-    frame::{self, Ask, FILE, Hello, SOCKET_FD, Tell},
+    frame::{self, Ask, FILE, Hello, PROTOCOL, SOCKET_FD, Tell},
 };
 
 /// Serves the database that the platform names on the inherited socket, until that closes. What it returns is the
@@ -37,6 +37,9 @@ fn serve() -> io::Result<()> {
     let mut platform = socket()?;
     let Some((_, hello)) = frame::read(&mut platform)? else { return Ok(()) };
     let hello: Hello = serde_json::from_slice(&hello)?;
+    if hello.protocol != PROTOCOL {
+        return Err(io::Error::other("another version of smcp was installed: restart the platform"));
+    }
     let file = hello.folder.as_ref().map(|folder| folder.join(FILE));
     let mut database = match Database::open(&hello, file.as_deref()) {
         Ok(database) => database,

@@ -1,7 +1,8 @@
 //! One open database with its limits: how it is opened, what stops it, and what its errors are called.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,6 +21,8 @@ const SOFT_HEAP: u64 = 32 << 20;
 const HARD_HEAP: u64 = 64 << 20;
 /// Files up to this size are looked through when they are opened; in larger ones damage is found as it is read.
 const LOOKED_THROUGH: i64 = 16 << 20;
+/// Bytes that must find room on a disk that is not full.
+const PROBE: usize = 1 << 20;
 /// Steps of SQLite's machine between two looks at the clock: some microseconds.
 const STEPS: i32 = 1_000;
 /// SQLite's own limits: D1's, and where it documents none those of the runtime it is made of.
@@ -97,6 +100,8 @@ pub(super) struct Database {
     request: Duration,
     /// Bytes, within what SQLite counts with.
     quota: i64,
+    /// None in memory.
+    file: Option<PathBuf>,
 }
 
 impl Database {
@@ -116,7 +121,8 @@ impl Database {
         let began = Instant::now();
         let request = Duration::from_millis(hello.request_ms);
         let quota = i64::try_from(hello.quota).unwrap_or(i64::MAX);
-        let mut database = Self { connection, guard, began, deadline, request, quota };
+        let mut database =
+            Self { connection, guard, began, deadline, request, quota, file: file.map(Path::to_owned) };
         database.guard.clone().trusted(|| database.prepare())?;
         Ok(database)
     }
@@ -237,22 +243,23 @@ impl Database {
             Some(ffi::SQLITE_INTERRUPT) => {
                 format!("The request took longer than {} ms: SQLITE_INTERRUPT", self.request.as_millis())
             }
-            Some(ffi::SQLITE_FULL) if self.is_full() => {
+            Some(ffi::SQLITE_FULL) if self.is_disk_full() => {
+                "The disk of this node is full: SQLITE_FULL".to_owned()
+            }
+            Some(ffi::SQLITE_FULL) => {
                 format!("Exceeded maximum DB size of {} bytes: SQLITE_FULL", self.quota)
             }
-            Some(ffi::SQLITE_FULL) => "The disk of this node is full: SQLITE_FULL".to_owned(),
             Some(_) | None => return stopped,
         };
         Stopped { message, ..stopped }
     }
 
-    /// Whether the quota is used up, rather than the disk.
-    fn is_full(&self) -> bool {
-        let size = self
-            .guard
-            .trusted(|| Ok::<_, rusqlite::Error>(self.pragma("page_count")? * self.pragma("page_size")?));
-        // What did not fit is gone again by now, and may have been as much as a transaction writes.
-        size.is_ok_and(|size| size > self.quota / 2)
+    /// Whether the disk is used up, rather than the quota: SQLite says the same of both.
+    fn is_disk_full(&self) -> bool {
+        let Some(probe) = self.file.as_ref().map(|file| file.with_extension("probe")) else { return false };
+        let written = fs::write(&probe, vec![0; PROBE]);
+        let _ = fs::remove_file(&probe);
+        written.is_err()
     }
 }
 

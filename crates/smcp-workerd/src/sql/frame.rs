@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The word that makes the binary the process of a database.
 pub const SQL_WORD: &str = "__sql";
+/// How frames and what is in them are to be read.
+pub(super) const PROTOCOL: u32 = 1;
 /// Its end of the socket.
 pub(super) const SOCKET_FD: i32 = 3;
 /// The name of the file in the folder of a database.
@@ -23,6 +25,8 @@ pub(super) const HEAD: usize = 4;
 /// What a process is told first, and what it is to do from then on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
+    /// How both sides speak: the binary may have been replaced since the platform started.
+    pub(super) protocol: u32,
     /// The folder of the file; none for a database in memory, which ends with the process.
     pub(super) folder: Option<PathBuf>,
     /// Most bytes that it may hold.

@@ -5,7 +5,7 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream as StdStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use smcp_types::Limits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixStream, unix::pipe},
+    task::JoinHandle,
 };
 
 use super::{
@@ -56,8 +57,8 @@ pub(super) struct Starter {
 pub(super) struct Process {
     child: Child,
     socket: UnixStream,
-    /// What it complained about last.
-    said: Arc<Mutex<String>>,
+    /// What it complained about, once it has ended.
+    said: Option<JoinHandle<String>>,
     clock: Arc<dyn Clock>,
     request: Duration,
     _place: Held,
@@ -99,15 +100,15 @@ impl Starter {
         let start = self.spec((place, number), folder, theirs.into()).map_err(failed)?;
         let has_root = start.layers.has(Layer::MountNs);
         let mut child = self.sandbox.start(start).await.map_err(failed)?;
-        let said = Arc::default();
-        if let Some((out, errors)) = child.take_output() {
-            listen(out, Arc::default());
-            listen(errors, Arc::clone(&said));
-        }
+        let said = child.take_output().map(|(out, errors)| {
+            listen(out);
+            listen(errors)
+        });
         let request = self.limits.request;
         let clock = Arc::clone(&self.clock);
         let mut process = Process { child, socket, said, clock, request, _place: seat };
         let hello = Hello {
+            protocol: frame::PROTOCOL,
             folder: folder.map(|_| PathBuf::from(if has_root { FOLDER } else { OPEN_FOLDER })),
             quota: self.limits.quota,
             request_ms: u64::try_from(request.as_millis()).unwrap_or(u64::MAX),
@@ -151,16 +152,15 @@ impl Starter {
     }
 }
 
-/// Reads what a process says to its end and keeps a little of it.
-fn listen(from: pipe::Receiver, kept: Arc<Mutex<String>>) {
+/// Reads what a process says to its end; the beginning of it.
+fn listen(mut from: pipe::Receiver) -> JoinHandle<String> {
     #[allow(clippy::disallowed_methods, reason = "ends with the process whose pipe it reads")]
     tokio::spawn(async move {
-        let (mut from, mut text) = (from, Vec::new());
+        let mut text = Vec::new();
         let _ = (&mut from).take(MAX_SAID).read_to_end(&mut text).await;
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) =
-            String::from_utf8_lossy(&text).trim().to_owned();
         let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
-    });
+        String::from_utf8_lossy(&text).trim().to_owned()
+    })
 }
 
 impl Process {
@@ -244,7 +244,10 @@ impl Process {
         match self.child.wait().await {
             Ok(Ended { out_of_memory: true, .. }) => Lost::Memory,
             Ok(ended) => {
-                let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                let said = match self.said.take() {
+                    Some(said) => said.await.unwrap_or_default(),
+                    None => String::new(),
+                };
                 Lost::Ended(format!("{}: {error}: {said}", ended.status))
             }
             Err(unseen) => Lost::Ended(format!("{error}: {unseen}")),

@@ -17,7 +17,8 @@ use nix::{
 };
 use serde_json::{Value, json};
 use smcp_core::ports::{
-    BindingService as _, Budgets, Clock, Databases as _, HostedBody, Purpose, VersionRef, Workload,
+    BindingService as _, Budgets, Clock, Databases as _, HostedBody, Isolates as _, Purpose, Target,
+    VersionRef, Workload,
 };
 use smcp_manifest::Manifest;
 use smcp_types::{Digest, Error, ServerId, TenantId, UnixMillis};
@@ -28,7 +29,7 @@ use smcp_workerd::{
 
 use crate::{
     parent::children,
-    support::{RealClock, Stage, bundle_of, sandbox, settings},
+    support::{RealClock, Stage, bundle_of, read, request, sandbox, settings, target},
 };
 
 const ONE: TenantId = TenantId::from_bytes([1; 16]);
@@ -88,9 +89,13 @@ impl Bench {
 
     /// As the binding of a process sends it.
     async fn send(&self, from: &Arc<Workload>, database: &str, request: &Value) -> Value {
-        let body: HostedBody = Box::pin(stream::iter([Ok(Bytes::from(request.to_string()))]));
-        let request =
-            http::Request::post("http://d1/query?resultsFormat=ROWS_AND_COLUMNS").body(body).unwrap();
+        let request = request.to_string();
+        let length = request.len();
+        let body: HostedBody = Box::pin(stream::iter([Ok(Bytes::from(request))]));
+        let request = http::Request::post("http://d1/query?resultsFormat=ROWS_AND_COLUMNS")
+            .header("content-length", length)
+            .body(body)
+            .unwrap();
         let mut body = self.service.serve(from, database, request).await.into_body();
         let mut bytes = Vec::new();
         while let Some(piece) = body.next().await {
@@ -495,8 +500,11 @@ async fn hosted_code_uses_its_binding_as_on_cloudflare() {
         "compatibility_date = \"2026-11-01\"\n[[d1]]\nbinding = \"DB\"\ndatabase = \"notes\"",
         SERVER,
     );
+    let manifest = Arc::new(bundle.manifest().clone());
     let version = stage.add_bundle(1, bundle);
-    let said: Value = serde_json::from_str(&stage.text(&version, "/").await).unwrap();
+    let target = Target { manifest, ..target(version) };
+    let answer = stage.supervisor.call(&stage.permit(&version), &target, request("/")).await.unwrap();
+    let said: Value = serde_json::from_str(&read(answer).await.unwrap()).unwrap();
     let expected = json!([
         ["exec", 1],
         ["run", [true, [], 1, 1]],

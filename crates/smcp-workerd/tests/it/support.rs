@@ -373,6 +373,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         ring,
         vault,
         secrets,
+        databases: Arc::new(smcp_testkit::MemoryDatabases::default()),
         stores,
     };
     let opened = Platform::open(settings, ports).await.unwrap();

@@ -17,6 +17,16 @@ pub(crate) fn table<const N: usize>(
     plain(&table)
 }
 
+/// A table whose columns are only known when it is there.
+pub(crate) fn grid(headings: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(headings.iter().map(|heading| safe(heading)));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| safe(cell)));
+    }
+    plain(&table)
+}
+
 /// Names and values, one pair a line.
 pub(crate) fn pairs<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = Table::new();

@@ -17,6 +17,12 @@ pub(crate) fn time_span(text: &str) -> Result<Duration, String> {
     duration::parse(text)
 }
 
+/// A JSON value, or text.
+#[allow(clippy::unnecessary_wraps, reason = "as clap asks for it")]
+pub(crate) fn json_or_text(text: &str) -> Result<serde_json::Value, String> {
+    Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into()))
+}
+
 /// `name=value`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

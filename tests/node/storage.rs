@@ -39,3 +39,49 @@ fn what_hosted_code_stores_stays_and_survives_kill_9() {
     let second = call(&node, "demo");
     assert!(second.contains("2|test|line 1|2|a/b|count"), "{second}");
 }
+
+const DATABASE: &str = "[[d1]]\nbinding = \"DB\"\ndatabase = \"notes\"\n";
+
+/// Adds a row and says how many there are, whose text they are, and what SQL cannot reach.
+const SQL: &str = "
+  await env.DB.exec('CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a TEXT)');
+  const { meta } = await env.DB.prepare('INSERT INTO t (a) VALUES (?)').bind('row').run();
+  const rows = await env.DB.prepare('SELECT count(*) AS n, max(a) AS a FROM t').first();
+  const reach = await env.DB.prepare(\"ATTACH '/etc/passwd' AS x\").run().then(() => 'reached', () => 'refused');
+  const told = [meta.last_row_id, rows.n, rows.a, reach].join('|');";
+
+#[test]
+fn databases_stay_are_seen_from_outside_and_survive_kill_9() {
+    let mut node = Node::start();
+    let module = module().replace(BODY, SQL);
+    assert!(node.deploy("keeper", DATABASE, &module).status.success());
+    assert!(call(&node, "demo").contains("1|1|row|refused"));
+    node.kill_and_restart();
+    let second = call(&node, "demo");
+    assert!(second.contains("2|2|row|refused"), "{second}");
+    let d1 = |words: &[&str]| node.cli(&node.admin, &[&["d1"], words, &["--tenant", "demo"]].concat());
+    let list = d1(&["list"]);
+    assert_eq!(list["items"][0]["name"], "notes");
+    assert!(list["items"][0]["bytes"].as_u64().unwrap() > 4096);
+    let result = d1(&["query", "notes", "SELECT a, id, ? AS p FROM t ORDER BY id", "--param", "[1,2]"]);
+    assert_eq!(result["results"][0]["columns"], serde_json::json!(["a", "id", "p"]));
+    assert_eq!(result["results"][0]["rows"][1], serde_json::json!(["row", 2, [1, 2]]));
+    let script = node.folder.path().join("notes.sql");
+    d1(&["export", "notes", "--output", script.to_str().unwrap()]);
+    assert!(
+        std::fs::read_to_string(&script)
+            .unwrap()
+            .contains("INSERT INTO \"t\" (\"id\",\"a\") VALUES(2,'row');")
+    );
+    let did = d1(&["import", "copy", script.to_str().unwrap()]);
+    assert_eq!((did["statements"].as_u64(), did["changes"].as_u64()), (Some(4), Some(2)));
+    let copied = d1(&["query", "copy", "SELECT count(*) FROM t"]);
+    assert_eq!(copied["results"][0]["rows"], serde_json::json!([[2]]));
+    let printed = node.try_cli(&node.admin, &["d1", "export", "copy", "--tenant", "demo"]).stdout;
+    assert_eq!(printed, std::fs::read(&script).unwrap());
+    d1(&["delete", "copy", "--yes"]);
+    assert_eq!(d1(&["list"])["items"].as_array().unwrap().len(), 1);
+    // The platform's administrator runs the platform; what a tenant's servers have stored is the tenant's.
+    let root = node.try_cli(&node.root, &["d1", "list", "--tenant", "demo"]);
+    assert!(!root.status.success());
+}

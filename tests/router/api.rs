@@ -126,6 +126,11 @@ async fn roles_on_operations() {
     SetSecret        200 403 403
     RotateSecret     404 403 403
     RemoveSecret     404 403 403
+    ListDatabases    200 403 403
+    QueryDatabase    404 403 403
+    ExportDatabase   404 403 403
+    ImportDatabase   200 403 403
+    DeleteDatabase   404 403 403
     GetLogs          200 403 200
     ");
 }

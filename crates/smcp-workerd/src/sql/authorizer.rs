@@ -201,6 +201,8 @@ struct Shared {
     own: AtomicBool,
     /// Somebody tried to begin or end a transaction.
     transaction: AtomicBool,
+    /// Some table is read.
+    reads: AtomicBool,
 }
 
 impl Guard {
@@ -217,6 +219,11 @@ impl Guard {
         self.shared.transaction.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether a statement that reads a table was read since this was last asked.
+    pub(super) fn take_reads(&self) -> bool {
+        self.shared.reads.swap(false, Ordering::Relaxed)
+    }
+
     /// SQLite's question.
     pub(super) fn decide(&self, context: &AuthContext<'_>) -> Authorization {
         if self.shared.own.load(Ordering::Relaxed) {
@@ -225,12 +232,20 @@ impl Guard {
         if let AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } = context.action {
             self.shared.transaction.store(true, Ordering::Relaxed);
         }
+        if let AuthAction::Read { .. } = context.action {
+            self.shared.reads.store(true, Ordering::Relaxed);
+        }
         if allowed(context) { Authorization::Allow } else { Authorization::Deny }
     }
 }
 
 fn allowed(context: &AuthContext<'_>) -> bool {
-    match context.database_name {
+    let database = match context.action {
+        // Here alone it is the first argument, and in its place may be the name of a column.
+        AuthAction::AlterTable { database_name, .. } => Some(database_name),
+        _ => context.database_name,
+    };
+    match database {
         None | Some("main") => {}
         // The schema of temporary tables is read by tools; there are none.
         Some("temp") => {

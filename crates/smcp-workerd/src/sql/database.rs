@@ -177,6 +177,11 @@ impl Database {
         &self.connection
     }
 
+    /// Whether a statement that was prepared since this was last asked reads a table.
+    pub(super) fn take_reads(&self) -> bool {
+        self.guard.take_reads()
+    }
+
     /// Time since it was opened.
     pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()

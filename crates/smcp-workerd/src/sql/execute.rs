@@ -80,7 +80,9 @@ fn one(database: &Database, query: &Query, shape: Shape, out: &mut Vec<u8>) -> R
         }
         bound = Some(bind(&mut statement, &query.params)?);
         out.truncate(start);
-        read += rows(&mut statement, shape, out)?;
+        let reads = database.take_reads();
+        let found = rows(&mut statement, shape, out)?;
+        read += if reads { found } else { 0 };
     }
     let Some(bound) = bound else { return Ok(false) };
     if bound != query.params.len() {
@@ -102,7 +104,8 @@ fn bind(statement: &mut Statement<'_>, parameters: &[Parameter]) -> Result<usize
     Ok(count)
 }
 
-/// Writes the beginning of a result with all its rows; how many were read for them, as far as SQLite tells.
+/// Writes the beginning of a result with all its rows; how many rows of tables were read for them, as far as SQLite
+/// tells: it counts steps through whole tables, and those it found otherwise are at least the rows of the result.
 fn rows(statement: &mut Statement<'_>, shape: Shape, out: &mut Vec<u8>) -> Result<u64, Stopped> {
     let names: Vec<Vec<u8>> = statement.column_names().into_iter().map(quoted).collect();
     out.extend_from_slice(br#"{"success":true,"results":"#);

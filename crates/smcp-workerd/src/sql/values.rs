@@ -10,6 +10,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "a parameter is a number, a string, null or an array of bytes";
 
 /// One of the statements of a request.
 #[derive(Debug, Deserialize)]
@@ -29,7 +32,7 @@ pub(super) enum Parameter {
     Null,
     /// JavaScript has one kind of number.
     Number(f64),
-    Text(String),
+    Text(Vec<u8>),
     Bytes(Vec<u8>),
 }
 
@@ -66,47 +69,42 @@ impl<'de> Deserialize<'de> for Queries {
 
 impl<'de> Deserialize<'de> for Parameter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Parameter;
+        let json = <&RawValue>::deserialize(from)?.get();
+        let read = match json.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(json).map(|Text(text)| Self::Text(text)),
+            Some(b'[') => serde_json::from_str(json).map(|bytes: Vec<f64>| Self::Bytes(bytes_of(&bytes))),
+            Some(b'n') => Ok(Self::Null),
+            Some(b'-' | b'0'..=b'9') => serde_json::from_str(json).map(Self::Number),
+            Some(_) | None => Err(serde::de::Error::custom(EXPECTED)),
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+/// The binding lets only numbers of 0 to 255 pass, and typed arrays cut off what is behind the point.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as said")]
+fn bytes_of(numbers: &[f64]) -> Vec<u8> {
+    numbers.iter().map(|number| *number as u8).collect()
+}
+
+/// A text whose surrogates need not be in pairs: what JavaScript has, SQLite keeps.
+struct Text(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, a string, null or an array of bytes")
+                f.write_str("a string")
             }
 
-            fn visit_unit<E>(self) -> Result<Parameter, E> {
-                Ok(Parameter::Null)
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Parameter, E> {
-                Ok(Parameter::Number(number))
-            }
-
-            #[allow(clippy::cast_precision_loss, reason = "as JavaScript does")]
-            fn visit_i64<E>(self, number: i64) -> Result<Parameter, E> {
-                Ok(Parameter::Number(number as f64))
-            }
-
-            #[allow(clippy::cast_precision_loss, reason = "as JavaScript does")]
-            fn visit_u64<E>(self, number: u64) -> Result<Parameter, E> {
-                Ok(Parameter::Number(number as f64))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Parameter, E> {
-                Ok(Parameter::Text(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Parameter, A::Error> {
-                let mut bytes = Vec::new();
-                while let Some(byte) = seq.next_element::<f64>()? {
-                    // The binding lets only numbers of 0 to 255 pass, and typed arrays cut off what is behind the point.
-                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as said")]
-                    bytes.push(byte as u8);
-                }
-                Ok(Parameter::Bytes(bytes))
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(bytes.to_owned()))
             }
         }
-        from.deserialize_any(AnyValue)
+        from.deserialize_bytes(Bytes)
     }
 }
 
@@ -115,7 +113,7 @@ impl ToSql for Parameter {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
             Self::Number(number) => ValueRef::Real(*number),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Text(text) => ValueRef::Text(text),
             Self::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
     }
@@ -169,13 +167,15 @@ mod tests {
             one[0].params,
             [
                 Parameter::Number(1.0),
-                Parameter::Text("é".to_owned()),
+                Parameter::Text("é".into()),
                 Parameter::Null,
                 Parameter::Bytes(vec![0, 255, 1]),
                 Parameter::Number(1e300),
                 Parameter::Number(-2.0),
             ]
         );
+        let lone = queries(r#"{"sql":"a","params":["\ud800a"]}"#).unwrap();
+        assert_eq!(lone[0].params, [Parameter::Text(b"\xed\xa0\x80a".to_vec())]);
         let many = queries(r#"[{"sql":"a"},{"sql":"b","params":null,"other":1}]"#).unwrap();
         assert_eq!(many.len(), 2);
         assert!(many.iter().all(|query| query.params.is_empty()));

@@ -16,6 +16,7 @@ pub mod logbook;
 mod memory;
 pub mod platform;
 pub mod ports;
+pub mod redact;
 pub mod servers;
 mod session;
 pub mod settings;

@@ -28,6 +28,7 @@ fn help_names_every_command() {
       logs         Show what a server printed
       call         Call a tool of a server
       keys         Create, list, rotate and revoke API keys
+      secrets      Set, list, rotate and remove secrets of a server
       usage        Show what the servers of a tenant have used
       tenants      Create and list tenants, and set their ceilings
       login        Store the platform and the key that commands use

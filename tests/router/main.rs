@@ -5,8 +5,10 @@
 mod api;
 mod bad_input;
 mod hosted;
+mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod secrets;
 mod sessions;
 mod streams;

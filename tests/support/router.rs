@@ -10,9 +10,9 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use smcp_core::{
     Opened, Platform, Ports,
-    keyring::MasterKey,
     logbook::Logbook,
-    ports::Tasks,
+    ports::{Clock, Tasks},
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
 use smcp_testkit::{CountingEntropy, FakeClock, MemoryStores, ScriptedIsolates};
@@ -38,6 +38,8 @@ pub struct World {
     pub isolates: Arc<ScriptedIsolates>,
     /// The stores, to ask how often they were used.
     pub stores: Arc<MemoryStores>,
+    /// What hosted code would be given.
+    pub secrets: Arc<Secrets>,
     /// The platform's administrator.
     pub root: String,
     /// Keys of `home`: admin, `mcp_user`, `read_only`.
@@ -98,7 +100,9 @@ impl World {
         let memory = Arc::new(MemoryStores::default());
         let stores = memory.clone().as_stores();
         let entropy = Arc::new(CountingEntropy::default());
-        let (master, _) = MasterKey::generate(&*entropy);
+        let keys_clock: Arc<dyn Clock> = clock.clone();
+        let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
+        let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
         let ports = Ports {
             clock: clock.clone(),
             entropy,
@@ -106,13 +110,16 @@ impl World {
             isolates: isolates.clone(),
             usage: isolates.clone(),
             logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
+            ring,
+            vault,
+            secrets: Arc::clone(&secrets),
             stores,
         };
         let settings = Settings {
             external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
             allowed_origins: vec!["https://app.example".to_owned()],
         };
-        let Opened { platform, first_key } = Platform::open(settings, &master, ports).await.unwrap();
+        let Opened { platform, first_key } = Platform::open(settings, ports).await.unwrap();
         let router = smcp_http::router(Arc::new(platform));
         let root = first_key.unwrap().key.expose().clone();
         let mut world = Self {
@@ -120,6 +127,7 @@ impl World {
             clock,
             isolates,
             stores: memory,
+            secrets,
             root,
             admin: String::new(),
             user: String::new(),

@@ -5,9 +5,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
-    ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server,
-    ServerList, ServerState, ServerUsage, Tenant, TenantList, UploadedModule, Usage, UsageReport, Version,
-    VersionList, VersionSummary, WhoAmI,
+    LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey,
+    Secret, SecretList, SecretValue, Server, ServerList, ServerState, ServerUsage, Tenant, TenantList,
+    UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -32,11 +32,15 @@ pub fn document() -> Value {
         LogLevel,
         LogLine,
         LogPage,
+        LogSource,
         ModuleKind,
         NewKey,
         NewTenant,
         Problem,
         RotateKey,
+        Secret,
+        SecretList,
+        SecretValue,
         Server,
         ServerList,
         ServerState,

@@ -57,6 +57,10 @@ acts! {
     Deploy = Deploy;
     /// Deleting a server.
     DeleteServer = DeleteServer;
+    /// Seeing which secrets a server has; never their values.
+    ViewSecrets = ViewSecrets;
+    /// Setting and removing a server's secrets.
+    ManageSecrets = ManageSecrets;
 }
 
 /// What a caller wants to do `A` to: only records that a store produced.

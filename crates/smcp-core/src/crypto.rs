@@ -1,12 +1,9 @@
 //! Sealing bytes: AES-256-GCM with a key of its own for every record, derived from a ring key (DESIGN 19).
 
-use aes_gcm::{
-    Aes256Gcm, Key, KeyInit, Nonce,
-    aead::{Aead, Payload},
-};
+use aes_gcm::{Aes256Gcm, Key, KeyInit, Nonce, Tag, aead::AeadInPlace as _};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use smcp_types::{RingKeyId, Secret, TenantId};
+use smcp_types::{Secret, TenantId};
 use zeroize::Zeroizing;
 
 use crate::ports::Entropy;
@@ -15,9 +12,13 @@ use crate::ports::Entropy;
 const FORMAT: u8 = 1;
 const SALT_BYTES: usize = 16;
 const HEAD_BYTES: usize = 1 + 16 + SALT_BYTES;
+const TAG_BYTES: usize = 16;
 
 /// 32 bytes of key.
 pub(crate) type KeyBytes = Secret<[u8; 32]>;
+
+/// The bytes of a key's id, whatever kind of key it is.
+pub(crate) type KeyId = [u8; 16];
 
 /// What a ciphertext belongs to. Bound into it, so that a row moved elsewhere no longer opens.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,7 @@ pub(crate) struct DoesNotOpen;
 #[must_use]
 pub(crate) fn seal(
     key: &KeyBytes,
-    id: RingKeyId,
+    id: KeyId,
     belongs: Belongs<'_>,
     entropy: &dyn Entropy,
     plain: &[u8],
@@ -72,23 +73,27 @@ pub(crate) fn seal(
     let mut salt = [0; SALT_BYTES];
     entropy.fill(&mut salt);
     let (cipher, nonce) = record_cipher(key, &salt);
-    let payload = Payload { msg: plain, aad: &belongs.bytes() };
-    let mut out = Vec::with_capacity(HEAD_BYTES + plain.len() + 16);
+    let mut out = Vec::with_capacity(HEAD_BYTES + plain.len() + TAG_BYTES);
     out.push(FORMAT);
-    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(&id);
     out.extend_from_slice(&salt);
-    // AES-GCM refuses only messages over 64 GiB, which no caller can hold: an empty body then opens for nobody.
-    out.extend(cipher.encrypt(Nonce::from_slice(&nonce), payload).unwrap_or_default());
+    out.extend_from_slice(plain);
+    let body = &mut out[HEAD_BYTES..];
+    match cipher.encrypt_in_place_detached(Nonce::from_slice(&nonce), &belongs.bytes(), body) {
+        Ok(tag) => out.extend_from_slice(&tag),
+        // AES-GCM refuses only messages over 64 GiB, which no caller can hold: a head alone opens for nobody.
+        Err(_) => out.truncate(HEAD_BYTES),
+    }
     out
 }
 
 /// The id of the key a ciphertext was made with.
 #[must_use]
-pub(crate) fn key_id(sealed: &[u8]) -> Option<RingKeyId> {
+pub(crate) fn key_id(sealed: &[u8]) -> Option<KeyId> {
     if sealed.first() != Some(&FORMAT) || sealed.len() < HEAD_BYTES {
         return None;
     }
-    sealed[1..17].try_into().ok().map(RingKeyId::from_bytes)
+    sealed[1..17].try_into().ok()
 }
 
 /// Decrypts what `seal` made with the same key for the same belonging.
@@ -103,8 +108,15 @@ pub(crate) fn open(
     key_id(sealed).ok_or(DoesNotOpen)?;
     let (salt, body) = sealed[17..].split_at(SALT_BYTES);
     let (cipher, nonce) = record_cipher(key, salt);
-    let payload = Payload { msg: body, aad: &belongs.bytes() };
-    cipher.decrypt(Nonce::from_slice(&nonce), payload).map(Zeroizing::new).map_err(|_| DoesNotOpen)
+    let (body, tag) = body.split_last_chunk::<TAG_BYTES>().ok_or(DoesNotOpen)?;
+    let mut plain = Zeroizing::new(body.to_vec());
+    let opened = cipher.decrypt_in_place_detached(
+        Nonce::from_slice(&nonce),
+        &belongs.bytes(),
+        &mut plain,
+        Tag::from_slice(tag),
+    );
+    opened.map(|()| plain).map_err(|_| DoesNotOpen)
 }
 
 /// A purpose's own key under another: HKDF-SHA-256 (RFC 5869) with the purpose as `info`.
@@ -112,6 +124,15 @@ pub(crate) fn open(
 pub(crate) fn derive(key: &KeyBytes, purpose: &str) -> KeyBytes {
     let mut out = [0; 32];
     expand(key, &[], purpose.as_bytes(), &mut out);
+    Secret::new(out)
+}
+
+/// A key for something whole that encrypts itself, such as a database file: bound to where it belongs.
+#[must_use]
+pub(crate) fn derive_for(key: &KeyBytes, belongs: Belongs<'_>) -> KeyBytes {
+    let mut out = [0; 32];
+    let info = [b"smcp file v1".as_slice(), &belongs.bytes()].concat();
+    expand(key, &[], &info, &mut out);
     Secret::new(out)
 }
 
@@ -148,7 +169,7 @@ mod tests {
     #[test]
     fn opens_only_where_it_belongs_and_only_whole() {
         let key = Secret::new([7; 32]);
-        let id = RingKeyId::from_bytes([9; 16]);
+        let id = [9; 16];
         let entropy = Counting(0.into());
         let sealed = seal(&key, id, belongs("a", "bc"), &entropy, b"hello");
         assert_eq!(key_id(&sealed), Some(id));
@@ -167,7 +188,7 @@ mod tests {
 
     #[test]
     fn equal_plain_texts_look_different() {
-        let (key, id, entropy) = (Secret::new([7; 32]), RingKeyId::from_bytes([9; 16]), Counting(0.into()));
+        let (key, id, entropy) = (Secret::new([7; 32]), [9; 16], Counting(0.into()));
         let one = seal(&key, id, belongs("a", "b"), &entropy, b"hello");
         assert_ne!(one, seal(&key, id, belongs("a", "b"), &entropy, b"hello"));
     }

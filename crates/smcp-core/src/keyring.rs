@@ -1,73 +1,22 @@
 //! The key ring: every key the platform makes, each wrapped under the master key (DESIGN 19).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use smcp_types::{Error, Refusal, Result, RingKeyId, Secret};
+use smcp_types::{Error, Result, RingKeyId, Secret};
 
 use crate::{
     crypto::{self, Belongs, DoesNotOpen, KeyBytes},
-    ports::{Clock, Entropy, RingKey, RingPurpose, RingState, RingStore, StoreError},
+    master::{Master, Wraps, key_is_damaged},
+    ports::{Clock, Entropy, RingKey, RingPurpose, RingState, StoreError},
 };
-
-/// The key above all others: 32 bytes from a 0600 file or a named environment variable, never stored with the data.
-#[derive(Clone, Debug)]
-pub struct MasterKey(KeyBytes);
-
-impl MasterKey {
-    /// Reads 64 hexadecimal characters, surrounding white space ignored.
-    ///
-    /// # Errors
-    /// `Invalid` when the text is anything else; the text is never repeated.
-    pub fn from_hex(text: &str) -> Result<Self> {
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok();
-        let bytes: Option<[u8; 32]> = bytes.and_then(|b| b.try_into().ok());
-        let bytes = bytes.ok_or_else(|| {
-            Error::Invalid(
-                Refusal::new("the master key is not 64 hexadecimal characters")
-                    .hint("make one with: openssl rand -hex 32"),
-            )
-        })?;
-        Ok(Self(Secret::new(bytes)))
-    }
-
-    /// Makes a new one; returns it with its text for the file.
-    pub fn generate(entropy: &dyn Entropy) -> (Self, Secret<String>) {
-        let mut bytes = [0; 32];
-        entropy.fill(&mut bytes);
-        let text = data_encoding::HEXLOWER.encode(&bytes);
-        (Self(Secret::new(bytes)), Secret::new(text))
-    }
-
-    /// A name for this key that says nothing about it: stands in what it wraps.
-    fn id(&self) -> RingKeyId {
-        let derived = crypto::derive(&self.0, "smcp master id");
-        let mut id = [0; 16];
-        id.copy_from_slice(&derived.expose()[..16]);
-        RingKeyId::from_bytes(id)
-    }
-
-    fn wrap(&self, key: &RingKey, bytes: &KeyBytes, entropy: &dyn Entropy) -> Vec<u8> {
-        let wrapping = crypto::derive(&self.0, purpose_name(key.purpose));
-        crypto::seal(&wrapping, self.id(), belongs(key.purpose, &key.id.to_string()), entropy, bytes.expose())
-    }
-
-    fn unwrap(&self, key: &RingKey) -> std::result::Result<KeyBytes, DoesNotOpen> {
-        let wrapping = crypto::derive(&self.0, purpose_name(key.purpose));
-        let plain = crypto::open(&wrapping, belongs(key.purpose, &key.id.to_string()), &key.wrapped)?;
-        plain.as_slice().try_into().map(Secret::new).map_err(|_| DoesNotOpen)
-    }
-}
-
-fn belongs(purpose: RingPurpose, id: &str) -> Belongs<'_> {
-    Belongs { purpose: "ring key", tenant: None, namespace: purpose_name(purpose), key: id, version: 1 }
-}
 
 const fn purpose_name(purpose: RingPurpose) -> &'static str {
     match purpose {
         RingPurpose::SessionSeal => "session seal",
         RingPurpose::ApiKeyPepper => "api key pepper",
+        RingPurpose::CallerSigning => "caller signing",
     }
 }
 
@@ -84,23 +33,21 @@ impl Keyring {
     /// Loads the ring and makes what is missing.
     ///
     /// # Errors
-    /// `Invalid` when the master key is not the one the ring was wrapped under; store errors.
-    pub async fn open(
-        master: &MasterKey,
-        store: &dyn RingStore,
-        clock: &dyn Clock,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self> {
-        for purpose in [RingPurpose::SessionSeal, RingPurpose::ApiKeyPepper] {
+    /// `Damaged` when a key does not open under the master key in force; store errors.
+    pub async fn open(master: &Master, clock: &dyn Clock) -> Result<Self> {
+        let _turn = master.turn().await;
+        let store = &*master.ring;
+        for purpose in RingPurpose::ALL {
             let known = store.list().await?;
             if known.iter().any(|key| key.purpose == purpose && key.state == RingState::Active) {
                 continue;
             }
-            match store.create(&new_key(master, purpose, clock, &*entropy)).await {
+            match store.create(&new_key(master, purpose, clock)).await {
                 Ok(()) | Err(StoreError::Taken) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        let entropy = Arc::clone(&master.entropy);
         let mut ring = Self { keys: HashMap::new(), active: HashMap::new(), peppers: Vec::new(), entropy };
         for key in store.list().await? {
             ring.load(master, &key)?;
@@ -109,13 +56,9 @@ impl Keyring {
         Ok(ring)
     }
 
-    fn load(&mut self, master: &MasterKey, key: &RingKey) -> Result<()> {
-        let bytes = master.unwrap(key).map_err(|DoesNotOpen| {
-            Error::Invalid(
-                Refusal::new("the master key does not fit this data directory")
-                    .hint("give the key this data was made with: --master-key-file or SMCP_MASTER_KEY"),
-            )
-        })?;
+    fn load(&mut self, master: &Master, key: &RingKey) -> Result<()> {
+        let opened = master.key().unwrap(&key.wraps(), &key.wrapped);
+        let bytes = opened.map_err(|DoesNotOpen| key_is_damaged(&key.wraps()))?;
         if key.state == RingState::Active {
             self.active.insert(key.purpose, key.id);
         }
@@ -132,7 +75,7 @@ impl Keyring {
     /// `Internal` when the purpose has no key: `open` makes one, so never.
     pub(crate) fn seal(&self, purpose: RingPurpose, belongs: Belongs<'_>, plain: &[u8]) -> Result<Vec<u8>> {
         let (id, key) = self.current(purpose)?;
-        Ok(crypto::seal(key, id, belongs, &*self.entropy, plain))
+        Ok(crypto::seal(key, *id.as_bytes(), belongs, &*self.entropy, plain))
     }
 
     /// Opens what any key of the purpose sealed.
@@ -142,7 +85,7 @@ impl Keyring {
         belongs: Belongs<'_>,
         sealed: &[u8],
     ) -> std::result::Result<zeroize::Zeroizing<Vec<u8>>, DoesNotOpen> {
-        let id = crypto::key_id(sealed).ok_or(DoesNotOpen)?;
+        let id = crypto::key_id(sealed).map(RingKeyId::from_bytes).ok_or(DoesNotOpen)?;
         let (of, key) = self.keys.get(&id).ok_or(DoesNotOpen)?;
         if *of != purpose {
             return Err(DoesNotOpen);
@@ -153,6 +96,15 @@ impl Keyring {
     /// The peppers in use, newest first.
     pub(crate) fn peppers(&self) -> &[RingKeyId] {
         &self.peppers
+    }
+
+    /// All keys of a purpose, the active one first, then the newest first.
+    pub(crate) fn all_of(&self, purpose: RingPurpose) -> Vec<(RingKeyId, &KeyBytes)> {
+        let mut found: Vec<_> =
+            self.keys.iter().filter(|(_, (of, _))| *of == purpose).map(|(id, (_, key))| (*id, key)).collect();
+        let active = self.active.get(&purpose);
+        found.sort_unstable_by_key(|(id, _)| Reverse((Some(id) == active, *id)));
+        found
     }
 
     /// HMAC-SHA-256 of a value under a pepper.
@@ -174,10 +126,16 @@ impl Keyring {
     }
 }
 
-fn new_key(master: &MasterKey, purpose: RingPurpose, clock: &dyn Clock, entropy: &dyn Entropy) -> RingKey {
+impl RingKey {
+    pub(crate) fn wraps(&self) -> Wraps<'static> {
+        Wraps { kind: "ring key", purpose: purpose_name(self.purpose), tenant: None, id: self.id.to_string() }
+    }
+}
+
+fn new_key(master: &Master, purpose: RingPurpose, clock: &dyn Clock) -> RingKey {
     let (mut random, mut bytes) = ([0; 10], [0; 32]);
-    entropy.fill(&mut random);
-    entropy.fill(&mut bytes);
+    master.entropy.fill(&mut random);
+    master.entropy.fill(&mut bytes);
     let now = clock.now();
     let id = RingKeyId::new(now, random);
     let mut key = RingKey {
@@ -188,6 +146,6 @@ fn new_key(master: &MasterKey, purpose: RingPurpose, clock: &dyn Clock, entropy:
         not_after: None,
         wrapped: Vec::new(),
     };
-    key.wrapped = master.wrap(&key, &Secret::new(bytes), entropy);
+    key.wrapped = master.key().wrap(&key.wraps(), &Secret::new(bytes), &*master.entropy);
     key
 }

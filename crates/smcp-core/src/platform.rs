@@ -8,20 +8,24 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 use crate::{
     authority::Authority,
     call::room::Room,
+    caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
-    keyring::{Keyring, MasterKey},
+    keyring::Keyring,
     keys::{IssuedKey, NewKey},
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord, ServerStore,
-        SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, UsageMeter, VersionStore,
+        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, RingStore, SecretStore,
+        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
+        UsageMeter, VersionStore,
     },
+    secrets::Secrets,
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
     timeout::within,
+    vault::Vault,
 };
 
 /// Tenants, servers and versions remembered.
@@ -46,6 +50,10 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     /// The key ring.
     pub ring: Arc<dyn RingStore>,
+    /// Keys of tenants' data.
+    pub data_keys: Arc<dyn DataKeyStore>,
+    /// Secrets of servers.
+    pub secrets: Arc<dyn SecretStore>,
     /// Logs of hosted code.
     pub logs: Arc<dyn LogStore>,
 }
@@ -65,6 +73,12 @@ pub struct Ports {
     pub usage: Arc<dyn UsageMeter>,
     /// What hosted code printed; the same that `isolates` writes to.
     pub logbook: Arc<Logbook>,
+    /// The keys that sign, hash and seal for the platform itself.
+    pub ring: Arc<Keyring>,
+    /// What seals tenants' data; the same that other parts of the node use.
+    pub vault: Arc<Vault>,
+    /// Secrets of servers; the same that are added to requests and given to processes.
+    pub secrets: Arc<Secrets>,
     /// Storage.
     pub stores: Stores,
 }
@@ -79,10 +93,13 @@ pub struct Platform {
     pub(crate) isolates: Arc<dyn Isolates>,
     pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
+    pub(crate) callers: CallerTokens,
     pub(crate) platform_tenant: TenantRecord,
     pub(crate) known_tenants: Memory<String, TenantRecord>,
     pub(crate) known_servers: Memory<(TenantId, String), ServerRecord>,
@@ -104,14 +121,12 @@ pub struct Opened {
 }
 
 impl Platform {
-    /// Opens the platform on its stores: key ring, the platform's own tenant, policies. The first start makes the
-    /// administrator.
+    /// Opens the platform on its stores: the platform's own tenant, policies. The first start makes the administrator.
     ///
     /// # Errors
-    /// A master key that does not fit, policies that do not load, store errors. Nothing runs after any of them.
-    pub async fn open(settings: Settings, master: &MasterKey, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, usage, logbook, stores } = ports;
-        let ring = Arc::new(Keyring::open(master, &*stores.ring, &*clock, Arc::clone(&entropy)).await?);
+    /// Policies that do not load, store errors. Nothing runs after any of them.
+    pub async fn open(settings: Settings, ports: Ports) -> Result<Opened> {
+        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault, secrets, stores } = ports;
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -120,6 +135,8 @@ impl Platform {
             Arc::clone(&clock),
             Arc::clone(&tasks),
         );
+        let callers =
+            CallerTokens::new(Arc::clone(&ring), Arc::clone(&clock), Arc::clone(&entropy), &settings);
         let platform = Self {
             settings,
             clock,
@@ -128,10 +145,13 @@ impl Platform {
             isolates,
             usage,
             logbook,
+            secrets,
             stores,
             ring,
+            vault,
             authority,
             identity,
+            callers,
             platform_tenant,
             known_tenants: Memory::new(RECORDS),
             known_servers: Memory::new(RECORDS),
@@ -168,6 +188,12 @@ impl Platform {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What hosted code is told about its callers, and the keys that verify it.
+    #[must_use]
+    pub fn callers(&self) -> &CallerTokens {
+        &self.callers
     }
 
     /// Now, for transports that have no clock of their own.

@@ -44,6 +44,10 @@ fn tell(error: &Error, id: RequestId) -> Told {
             tracing::warn!(request.id = %id, reason = %r, "a hosted server took too long");
             told(StatusCode::GATEWAY_TIMEOUT, &r.message, r.hint.as_ref())
         }
+        Error::Damaged(r) => {
+            tracing::error!(request.id = %id, reason = %r, private = r.private, "something stored cannot be read");
+            told(StatusCode::INTERNAL_SERVER_ERROR, &r.message, r.hint.as_ref())
+        }
         Error::Internal(private) => {
             tracing::error!(request.id = %id, private, "internal error");
             told(
@@ -120,7 +124,9 @@ pub(crate) fn mcp(failure: &McpFailure, id: RequestId) -> Response {
 fn json_rpc_code(error: &Error) -> i32 {
     match error {
         Error::Invalid(_) => errors::INVALID_REQUEST,
-        Error::Hosted(_) | Error::TimedOut(_) | Error::Internal(_) => errors::INTERNAL_ERROR,
+        Error::Hosted(_) | Error::TimedOut(_) | Error::Damaged(_) | Error::Internal(_) => {
+            errors::INTERNAL_ERROR
+        }
         Error::Unauthenticated
         | Error::Forbidden(_)
         | Error::NotFound(_)
@@ -160,6 +166,7 @@ fn dress(mut response: Response, error: &Error) -> Response {
         | Error::Unavailable(_)
         | Error::Hosted(_)
         | Error::TimedOut(_)
+        | Error::Damaged(_)
         | Error::Internal(_) => {}
     }
     response

@@ -35,11 +35,15 @@ pub enum Action {
     Deploy,
     /// Delete a server.
     DeleteServer,
+    /// See which secrets a server has; never their values.
+    ViewSecrets,
+    /// Set and remove a server's secrets.
+    ManageSecrets,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Connect,
         Self::List,
         Self::CallTool,
@@ -55,6 +59,8 @@ impl Action {
         Self::CreateServer,
         Self::Deploy,
         Self::DeleteServer,
+        Self::ViewSecrets,
+        Self::ManageSecrets,
     ];
 
     /// Its name in policies.
@@ -76,6 +82,8 @@ impl Action {
             Self::CreateServer => "create_server",
             Self::Deploy => "deploy",
             Self::DeleteServer => "delete_server",
+            Self::ViewSecrets => "view_secrets",
+            Self::ManageSecrets => "manage_secrets",
         }
     }
 }

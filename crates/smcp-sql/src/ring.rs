@@ -1,24 +1,25 @@
 //! The key ring's store.
 
 use async_trait::async_trait;
-use smcp_core::ports::{RingKey, RingPurpose, RingState, RingStore, StoreError, StoreResult};
-use smcp_types::{RingKeyId, UnixMillis};
+use smcp_core::ports::{Rewrap, RingKey, RingPurpose, RingState, RingStore, StoreError, StoreResult};
+use smcp_types::{MasterKeyId, RingKeyId, UnixMillis};
 
 use crate::{
-    ControlStore,
-    port::{Sql, Statement},
-    row::{Columns, all},
+    ControlStore, data_keys,
+    port::{Sql, SqlError, Statement},
+    row::{Columns, all, one},
 };
 
 const fn purpose_text(purpose: RingPurpose) -> &'static str {
     match purpose {
         RingPurpose::SessionSeal => "session_seal",
         RingPurpose::ApiKeyPepper => "api_key_pepper",
+        RingPurpose::CallerSigning => "caller_signing",
     }
 }
 
 fn purpose(text: &str) -> Option<RingPurpose> {
-    [RingPurpose::SessionSeal, RingPurpose::ApiKeyPepper].into_iter().find(|p| purpose_text(*p) == text)
+    RingPurpose::ALL.into_iter().find(|p| purpose_text(*p) == text)
 }
 
 const fn state_text(state: RingState) -> &'static str {
@@ -77,5 +78,24 @@ impl<S: Sql> RingStore for ControlStore<S> {
         let parameters = [id.into(), state_text(state).into(), not_after.into()];
         let changed = self.sql.run(Statement::new(update, parameters)).await?;
         if changed.is_empty() { Err(StoreError::Stale) } else { Ok(()) }
+    }
+
+    async fn claim(&self, master: MasterKeyId) -> StoreResult<MasterKeyId> {
+        let claim = Statement::new(
+            "INSERT INTO master_key (slot, id) VALUES (1, ?1) ON CONFLICT DO NOTHING",
+            [master.into()],
+        );
+        let query = Statement::new("SELECT id FROM master_key", []);
+        let mut answers = self.sql.batch(vec![claim, query]).await?;
+        let found = one(answers.pop().unwrap_or_default(), Columns::take)?;
+        found.ok_or_else(|| StoreError::Broken("no master key is in force".to_owned()))
+    }
+
+    async fn rewrap(&self, change: Rewrap) -> StoreResult<()> {
+        match self.sql.batch(data_keys::rewrap(change)).await {
+            Ok(_) => Ok(()),
+            Err(SqlError::Unique(_)) => Err(StoreError::Stale),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Reading rows and writing parameters: the one place that knows how our types lie in columns.
 
 use smcp_core::ports::StoreError;
-use smcp_types::{Digest, KeyId, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
+use smcp_types::{
+    DataKeyId, Digest, KeyId, MasterKeyId, RingKeyId, ServerId, SessionId, TenantId, UnixMillis,
+};
 
 use crate::port::{Row, Value};
 
@@ -23,7 +25,7 @@ macro_rules! id_values {
     )*};
 }
 
-id_values!(TenantId, ServerId, KeyId, SessionId, RingKeyId, Digest);
+id_values!(TenantId, ServerId, KeyId, SessionId, RingKeyId, DataKeyId, MasterKeyId, Digest);
 
 impl From<UnixMillis> for Value {
     fn from(time: UnixMillis) -> Self {
@@ -96,6 +98,12 @@ impl FromValue for Vec<u8> {
             Value::Blob(bytes) => Some(bytes),
             Value::Null | Value::Integer(_) | Value::Text(_) => None,
         }
+    }
+}
+
+impl FromValue for [u8; 16] {
+    fn from_value(value: Value) -> Option<Self> {
+        Vec::from_value(value)?.try_into().ok()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every store in memory, with the rules a database would keep.
 
+mod data_keys;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -13,12 +15,16 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        Blobs, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, RingKey, RingState,
-        RingStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, StoreResult,
-        TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore, VersionSummary,
+        Blobs, DataKey, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, Rewrap,
+        RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord, SessionStore,
+        StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
+        VersionSummary,
     },
 };
-use smcp_types::{Digest, KeyId, LimitSet, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis};
+use smcp_types::{
+    DataKeyId, Digest, KeyId, LimitSet, MasterKeyId, RingKeyId, ServerId, SessionId, Slug, TenantId,
+    UnixMillis,
+};
 
 /// Every store, empty at first.
 #[derive(Default)]
@@ -28,9 +34,9 @@ pub struct MemoryStores {
 }
 
 #[derive(Default)]
-struct Tables {
+pub(crate) struct Tables {
     tenants: BTreeMap<TenantId, TenantRecord>,
-    servers: BTreeMap<(TenantId, ServerId), ServerRecord>,
+    pub(crate) servers: BTreeMap<(TenantId, ServerId), ServerRecord>,
     /// Slugs of servers that are gone.
     tombstones: Vec<(TenantId, Slug)>,
     versions: Vec<VersionRecord>,
@@ -38,6 +44,9 @@ struct Tables {
     keys: BTreeMap<(TenantId, KeyId), KeyRecord>,
     sessions: BTreeMap<(TenantId, SessionId), SessionRecord>,
     ring: BTreeMap<RingKeyId, RingKey>,
+    master: Option<MasterKeyId>,
+    data_keys: BTreeMap<(TenantId, DataKeyId), DataKey>,
+    pub(crate) secrets: BTreeMap<(TenantId, ServerId, String), SecretRecord>,
     logs: Vec<(VersionRef, LogLine)>,
 }
 
@@ -60,6 +69,8 @@ impl MemoryStores {
             keys: all.clone(),
             sessions: all.clone(),
             ring: all.clone(),
+            data_keys: all.clone(),
+            secrets: all.clone(),
             logs: all,
         }
     }
@@ -70,7 +81,7 @@ impl MemoryStores {
         self.uses.load(Ordering::SeqCst)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tables> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tables> {
         self.uses.fetch_add(1, Ordering::SeqCst);
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,6 +178,7 @@ impl ServerStore for MemoryStores {
         let mut tables = self.lock();
         let gone = tables.servers.remove(&(tenant, server)).ok_or(StoreError::Stale)?;
         tables.tombstones.push((tenant, gone.slug));
+        tables.secrets.retain(|(t, s, _), _| (*t, *s) != (tenant, server));
         tables.versions.retain(|v| (v.tenant, v.server) != (tenant, server));
         tables.sessions.retain(|_, s| (s.tenant, s.server) != (tenant, server));
         Ok(())
@@ -336,6 +348,14 @@ impl RingStore for MemoryStores {
         (key.state, key.not_after) = (state, not_after);
         Ok(())
     }
+
+    async fn claim(&self, master: MasterKeyId) -> StoreResult<MasterKeyId> {
+        Ok(*self.lock().master.get_or_insert(master))
+    }
+
+    async fn rewrap(&self, change: Rewrap) -> StoreResult<()> {
+        data_keys::rewrap(&mut self.lock(), change)
+    }
 }
 
 #[async_trait]
@@ -363,15 +383,16 @@ impl LogStore for MemoryStores {
         Ok(lines)
     }
 
-    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()> {
+    async fn sweep(&self, (most, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()> {
         let mut tables = self.lock();
-        let mut kept: BTreeMap<ServerId, u32> = BTreeMap::new();
+        let mut kept: BTreeMap<ServerId, (u32, usize)> = BTreeMap::new();
         let mut lines = std::mem::take(&mut tables.logs);
         lines.reverse();
         lines.retain(|(version, line)| {
-            let count = kept.entry(version.server).or_default();
+            let (count, size) = kept.entry(version.server).or_default();
             *count += 1;
-            *count <= keep && line.at >= before
+            *size += line.message.len();
+            *count <= most && *size <= bytes as usize && line.at >= before
         });
         lines.reverse();
         tables.logs = lines;

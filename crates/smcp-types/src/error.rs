@@ -82,6 +82,9 @@ pub enum Error {
     /// Hosted code did not answer in its time.
     #[error("hosted server timed out: {0}")]
     TimedOut(Refusal),
+    /// Something stored cannot be read: damaged, moved to where it does not belong, or its key is gone for good.
+    #[error("damaged: {0}")]
+    Damaged(Refusal),
     /// Our own fault. The caller learns the request id and nothing else.
     #[error("internal: {0}")]
     Internal(String),

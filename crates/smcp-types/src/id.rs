@@ -95,6 +95,10 @@ ids! {
     RequestId;
     /// An entry of the key ring: a sealing key, a pepper.
     RingKeyId;
+    /// A key of a tenant's data: stands in everything sealed with it.
+    DataKeyId;
+    /// A master key, named by something derived from it that says nothing about it.
+    MasterKeyId;
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ mod time;
 
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, Refusal, Result};
-pub use id::{KeyId, ParseIdError, RequestId, RingKeyId, ServerId, SessionId, TenantId};
+pub use id::{
+    DataKeyId, KeyId, MasterKeyId, ParseIdError, RequestId, RingKeyId, ServerId, SessionId, TenantId,
+};
 pub use limit::{Bounds, Limit, LimitSet, Limits};
 pub use name::{ParseSlugError, Slug};
 pub use secret::Secret;

@@ -2,10 +2,10 @@
 
 mod account;
 mod cache;
+pub mod capability;
 mod child;
 mod config;
 mod drain;
-mod egress;
 mod exit;
 mod launcher;
 mod link;
@@ -22,6 +22,7 @@ mod turns;
 mod watchdog;
 
 pub use cache::Bundles;
+pub use capability::Services;
 pub use child::{Child, Ended, Meter};
 pub use launcher::{LaunchSpec, Launcher};
 pub use locate::{Workerd, in_runtime, locate};

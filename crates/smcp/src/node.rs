@@ -4,6 +4,7 @@ mod blobs;
 mod data;
 mod listen;
 mod sqlite;
+mod tenants;
 mod world;
 
 use std::{
@@ -18,13 +19,18 @@ use std::{
 use async_trait::async_trait;
 use smcp_core::{
     Opened, Platform, Ports, Stores, bundle_file, fleet,
+    keyring::Keyring,
     keys::IssuedKey,
     logbook::Logbook,
-    ports::{Blobs, Clock, Entropy, VersionRef},
+    master::Master,
+    ports::{Blobs, Clock, Entropy, Sealer, VersionRef},
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
+    storage::{DEFAULT_QUOTA, Storage, StorageParts},
+    vault::Vault,
 };
 use smcp_manifest::Bundle;
-use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
+use smcp_sql::{CONTROL, ControlStore, DataStore, EVENTS, EventStore};
 use smcp_types::{Error, Refusal, Result, Secret};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Workerd,
@@ -37,6 +43,7 @@ use tokio::{
 
 use data::DataDir;
 use sqlite::Durability;
+use tenants::TenantFiles;
 use world::{SystemClock, SystemEntropy, TokioTasks};
 
 /// How often expired sessions and old log lines are swept.
@@ -107,6 +114,8 @@ struct Node {
     tasks: Arc<TokioTasks>,
     clock: Arc<dyn Clock>,
     first_key: Option<IssuedKey>,
+    files: Arc<TenantFiles>,
+    storage: Arc<Storage>,
     _data: DataDir,
 }
 
@@ -175,6 +184,12 @@ async fn assemble(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let master = data.master_key(config, &*entropy)?;
     let stores = stores(&data, clock.as_ref()).await?;
+    let (wrapped_ring, wrapped_keys) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
+    let master = Master::unlock(&[master], wrapped_ring, wrapped_keys, Arc::clone(&entropy)).await?;
+    let master = Arc::new(master);
+    let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
+    let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
+    let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let options = Options {
         workerd,
@@ -194,6 +209,8 @@ async fn assemble(
         bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
         launcher: Arc::new(sandbox),
     };
+    let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
+    let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
     let ports = Ports {
@@ -203,10 +220,23 @@ async fn assemble(
         isolates: supervisor.clone(),
         usage: supervisor.clone(),
         logbook: Arc::clone(&logbook),
+        ring,
+        vault,
+        secrets,
         stores,
     };
-    let Opened { platform, first_key } = Platform::open(settings, &master, ports).await?;
-    Ok(Node { platform: Arc::new(platform), logbook, supervisor, tasks, clock, first_key, _data: data })
+    let Opened { platform, first_key } = Platform::open(settings, ports).await?;
+    Ok(Node {
+        platform: Arc::new(platform),
+        logbook,
+        supervisor,
+        tasks,
+        clock,
+        first_key,
+        files,
+        storage,
+        _data: data,
+    })
 }
 
 async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
@@ -220,9 +250,30 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
         blobs: Arc::new(blobs::Folder::open(data.join("objects")).map_err(Error::internal)?),
         keys: control.clone(),
         sessions: control.clone(),
-        ring: control,
+        ring: control.clone(),
+        data_keys: control.clone(),
+        secrets: control,
         logs: Arc::new(EventStore::new(events)),
     })
+}
+
+/// Storage for hosted code, in the tenants' own databases and the object folder.
+fn storage(
+    files: &Arc<TenantFiles>,
+    blobs: &Arc<dyn Blobs>,
+    (sealer, clock, entropy): (Arc<dyn Sealer>, Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Arc<Storage> {
+    let rows = Arc::new(DataStore::new(Arc::clone(files)));
+    Arc::new(Storage::new(StorageParts {
+        kv: rows.clone(),
+        objects: rows.clone(),
+        uploads: rows,
+        blobs: Arc::clone(blobs),
+        sealer,
+        clock,
+        entropy,
+        quota: DEFAULT_QUOTA,
+    }))
 }
 
 /// Bundles for the supervisor, read back from the object folder and checked.
@@ -278,6 +329,11 @@ async fn sweep(node: &Node) {
         node.clock.sleep(SWEEP_EVERY).await;
         if let Err(error) = node.platform.sweep().await {
             tracing::error!(%error, "sweeping failed");
+        }
+        for tenant in node.files.in_use() {
+            if let Err(error) = node.storage.sweep(tenant).await {
+                tracing::error!(tenant.id = %tenant, %error, "sweeping a tenant's storage failed");
+            }
         }
     }
 }

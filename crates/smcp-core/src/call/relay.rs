@@ -140,6 +140,7 @@ fn spoken(error: &Error) -> String {
         | Error::Conflict(_)
         | Error::TooLarge(_)
         | Error::Limited { .. }
+        | Error::Damaged(_)
         | Error::Internal(_) => "the call failed".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use smcp_types::{
-    Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+    DataKeyId, Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
 };
 
 /// A tenant.
@@ -148,6 +148,13 @@ pub enum RingPurpose {
     SessionSeal,
     /// Hashing API keys.
     ApiKeyPepper,
+    /// Signing what hosted code is told about its callers.
+    CallerSigning,
+}
+
+impl RingPurpose {
+    /// All purposes: each has a key from the first start on.
+    pub const ALL: [Self; 3] = [Self::SessionSeal, Self::ApiKeyPepper, Self::CallerSigning];
 }
 
 /// Where a ring key is in its life.
@@ -179,6 +186,58 @@ pub struct RingKey {
     pub wrapped: Vec<u8>,
 }
 
+/// Where a key of a tenant's data is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataKeyState {
+    /// Seals new values.
+    Active,
+    /// Opens old values only; they are being moved to the active key.
+    Retiring,
+    /// Nothing was found any more that it sealed. Kept for a while for what was on its way, then deleted.
+    Retired,
+    /// Gone for good with everything it sealed; what is left is its name.
+    Destroyed,
+}
+
+/// A key of a tenant's data: 32 random bytes, wrapped under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataKey {
+    /// The owner.
+    pub tenant: TenantId,
+    /// Stands in everything sealed with it.
+    pub id: DataKeyId,
+    /// Where it is in its life.
+    pub state: DataKeyState,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Since when it is in this state.
+    pub since: UnixMillis,
+    /// The key, wrapped; empty when it is destroyed.
+    pub wrapped: Vec<u8>,
+}
+
+/// A secret of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// The owner.
+    pub tenant: TenantId,
+    /// The server.
+    pub server: ServerId,
+    /// Its name among the server's.
+    pub name: String,
+    /// Counts its values, from 1 on.
+    pub version: i64,
+    /// The value, sealed for this tenant, server, name and version.
+    pub sealed: Vec<u8>,
+    /// When it was set first.
+    pub created_at: UnixMillis,
+    /// Who set it first.
+    pub created_by: String,
+    /// When it got this value.
+    pub updated_at: UnixMillis,
+}
+
 /// How loud a line of a hosted server's log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -193,6 +252,16 @@ pub enum LogLevel {
     Error,
 }
 
+/// Whose line it is. What a line says of itself proves nothing; this does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// Hosted code, or the runtime on its behalf.
+    Server,
+    /// The platform.
+    Platform,
+}
+
 /// One line of a hosted server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
@@ -200,8 +269,18 @@ pub struct LogLine {
     pub at: UnixMillis,
     /// How loud.
     pub level: LogLevel,
+    /// Whose it is.
+    pub source: LogSource,
     /// The call it belongs to, when the wrapper module knew; a label, forgeable by hosted code.
     pub request_id: Option<RequestId>,
     /// The text, at most 8 KiB.
     pub message: String,
+}
+
+impl LogLine {
+    /// A line of the platform's own about a server.
+    #[must_use]
+    pub fn platform(at: UnixMillis, level: LogLevel, message: String) -> Self {
+        Self { at, level, source: LogSource::Platform, request_id: None, message }
+    }
 }

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use smcp_types::{
-    Digest, Error, KeyId, LimitSet, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+    DataKeyId, Digest, Error, KeyId, LimitSet, MasterKeyId, RingKeyId, ServerId, SessionId, Slug, TenantId,
+    UnixMillis,
 };
 
 use super::{
-    KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord, TenantRecord,
-    VersionRecord, VersionRef, VersionSummary,
+    DataKey, KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, SecretRecord, ServerRecord,
+    SessionRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary,
 };
 
 /// Why a store did not do what it was asked.
@@ -20,6 +21,9 @@ pub enum StoreError {
     /// The record has changed since it was read, or is not there.
     #[error("changed meanwhile")]
     Stale,
+    /// There is no room left on the disk below; for the log.
+    #[error("full: {0}")]
+    Full(String),
     /// The store itself failed; for the log.
     #[error("store: {0}")]
     Broken(String),
@@ -31,6 +35,11 @@ impl From<StoreError> for Error {
             StoreError::Taken => Self::Conflict(smcp_types::Refusal::new("this name is taken")),
             StoreError::Stale => Self::Conflict(
                 smcp_types::Refusal::new("it has changed meanwhile").hint("read it again and retry"),
+            ),
+            StoreError::Full(why) => Self::Unavailable(
+                smcp_types::Refusal::new("the platform's disk is full")
+                    .hint("the platform's operator makes room; nothing was stored")
+                    .private(why),
             ),
             StoreError::Broken(why) => Self::Internal(why),
         }
@@ -154,6 +163,69 @@ pub trait RingStore: Send + Sync + 'static {
         state: RingState,
         not_after: Option<UnixMillis>,
     ) -> StoreResult<()>;
+    /// Makes this the master key that wraps the ring and all data keys, if there is none yet. Returns which one it is.
+    async fn claim(&self, master: MasterKeyId) -> StoreResult<MasterKeyId>;
+    /// Replaces the master key and everything it wraps, in one transaction. `Stale` when another master key is in force
+    /// than the change says, or a key is missing in it.
+    async fn rewrap(&self, change: Rewrap) -> StoreResult<()>;
+}
+
+/// A change of master key.
+#[derive(Clone, Debug)]
+pub struct Rewrap {
+    /// The master key it was made for.
+    pub from: MasterKeyId,
+    /// The one to be in force.
+    pub to: MasterKeyId,
+    /// Every key of the ring that is not retired, wrapped anew.
+    pub ring: Vec<(RingKeyId, Vec<u8>)>,
+    /// Every data key that is not destroyed, wrapped anew.
+    pub data: Vec<(TenantId, DataKeyId, Vec<u8>)>,
+}
+
+/// Keys of tenants' data.
+#[async_trait]
+pub trait DataKeyStore: Send + Sync + 'static {
+    /// The tenant's keys, oldest first, the destroyed ones too.
+    async fn list(&self, tenant: TenantId) -> StoreResult<Vec<DataKey>>;
+    /// All keys of all tenants that are not destroyed.
+    async fn all(&self) -> StoreResult<Vec<DataKey>>;
+    /// Adds a tenant's active key, which this master key wraps. `Taken` when it has one; `Stale` when another master key
+    /// is in force or there is no such tenant.
+    async fn create(&self, key: &DataKey, master: MasterKeyId) -> StoreResult<()>;
+    /// The same, and in the same transaction the active key, if there is one, is retiring from the new one's `since` on.
+    async fn rotate(&self, key: &DataKey, master: MasterKeyId) -> StoreResult<()>;
+    /// Tenants that have a key on its way out, retiring or retired.
+    async fn rotating(&self) -> StoreResult<Vec<TenantId>>;
+    /// A retiring key is retired from `since` on; `Stale` when it is not retiring.
+    async fn retire(&self, tenant: TenantId, id: DataKeyId, since: UnixMillis) -> StoreResult<()>;
+    /// Deletes a retired key; `Stale` when it is not retired.
+    async fn delete(&self, tenant: TenantId, id: DataKeyId) -> StoreResult<()>;
+    /// Destroys all keys of the tenant: their bytes are gone, their names stay. Returns how many they were.
+    async fn destroy(&self, tenant: TenantId, at: UnixMillis) -> StoreResult<u64>;
+}
+
+/// Secrets of servers, sealed.
+#[async_trait]
+pub trait SecretStore: Send + Sync + 'static {
+    /// Adds a secret, or replaces the one whose version is `seen`; `Taken` or `Stale` when that is not how it is, `Stale`
+    /// when there is no such server.
+    async fn put(&self, secret: &SecretRecord, seen: Option<i64>) -> StoreResult<()>;
+    /// One secret.
+    async fn get(&self, tenant: TenantId, server: ServerId, name: &str) -> StoreResult<Option<SecretRecord>>;
+    /// The secrets of a server, by name.
+    async fn list(&self, tenant: TenantId, server: ServerId) -> StoreResult<Vec<SecretRecord>>;
+    /// Removes one, if it is there. Deleting a server removes all of its.
+    async fn delete(&self, tenant: TenantId, server: ServerId, name: &str) -> StoreResult<()>;
+    /// Secrets of a tenant by server and name, after the given one, at most `limit`.
+    async fn page(
+        &self,
+        tenant: TenantId,
+        after: Option<(ServerId, String)>,
+        limit: u32,
+    ) -> StoreResult<Vec<SecretRecord>>;
+    /// Replaces the ciphertext of a secret that is unchanged since `seen` was read, else `Stale`.
+    async fn reseal(&self, seen: &SecretRecord, sealed: &[u8]) -> StoreResult<()>;
 }
 
 /// Lines that hosted code printed.
@@ -169,6 +241,7 @@ pub trait LogStore: Send + Sync + 'static {
         level: LogLevel,
         limit: u32,
     ) -> StoreResult<Vec<LogLine>>;
-    /// Keeps the newest `keep` lines of each server and nothing older than `before`.
-    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()>;
+    /// Of each server, keeps the newest `lines` lines, as far as their texts have no more than `bytes` bytes together, and
+    /// nothing older than `before`.
+    async fn sweep(&self, (lines, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()>;
 }

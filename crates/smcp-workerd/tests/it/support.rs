@@ -17,13 +17,13 @@ use smcp_core::{
     context::Ctx,
     fleet,
     identity::VerifiedCaller,
-    keyring::MasterKey,
     keys::NewKey,
     logbook::Logbook,
     ports::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Target,
         Trial, TrialRefused, Usage, UsageMeter as _, VersionRef,
     },
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
 use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
@@ -340,6 +340,8 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
         allowed_origins: Vec::new(),
     };
+    let (ring, vault) = smcp_testkit::open_keys(&stores, &clock).await.unwrap();
+    let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let ports = Ports {
         clock: Arc::clone(&clock),
         entropy: Arc::new(CountingEntropy::default()),
@@ -347,10 +349,12 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         isolates: Arc::new(NoIsolates),
         usage: Arc::new(NoIsolates),
         logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
+        ring,
+        vault,
+        secrets,
         stores,
     };
-    let master = MasterKey::from_hex(&"ab".repeat(32)).unwrap();
-    let opened = Platform::open(settings, &master, ports).await.unwrap();
+    let opened = Platform::open(settings, ports).await.unwrap();
     let (platform, key) = (opened.platform, opened.first_key.unwrap().key);
     let caller = platform.identity().identify(key.expose()).await.unwrap();
     let ctx = Ctx { request_id: RequestId::from_bytes([1; 16]), caller: Arc::clone(&caller) };

@@ -160,9 +160,10 @@ impl From<Error> for Failure {
             | Error::Forbidden(refusal)
             | Error::Conflict(refusal)
             | Error::TooLarge(refusal) => with(Self::input(refusal.message.clone()), refusal),
-            Error::Unavailable(refusal) | Error::Hosted(refusal) | Error::TimedOut(refusal) => {
-                with(Self::ours(refusal.message.clone()), refusal)
-            }
+            Error::Unavailable(refusal)
+            | Error::Hosted(refusal)
+            | Error::TimedOut(refusal)
+            | Error::Damaged(refusal) => with(Self::ours(refusal.message.clone()), refusal),
             Error::Unauthenticated | Error::NotFound(_) => Self::input(error.to_string()),
             Error::Limited { message, .. } => Self::ours(message),
             Error::Internal(private) => Self::ours(private),

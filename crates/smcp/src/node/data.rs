@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use smcp_core::{keyring::MasterKey, ports::Entropy};
+use smcp_core::{master::MasterKey, ports::Entropy};
 use smcp_sql::{MigrateError, MigrationSet, SqlError};
 use smcp_types::{Error, Refusal, Result, UnixMillis};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smcp_core::Stores;
 use smcp_sql::{
-    CONTROL, ControlStore, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _, Statement,
-    Value, migrate,
+    CONTROL, ControlStore, DATA, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _,
+    Statement, Value, migrate,
 };
 use smcp_types::UnixMillis;
 
@@ -31,7 +31,9 @@ async fn the_real_stores_keep_the_contract() {
         blobs: Arc::new(Folder::open(folder.path().join("objects")).unwrap()),
         keys: control.clone(),
         sessions: control.clone(),
-        ring: control,
+        ring: control.clone(),
+        data_keys: control.clone(),
+        secrets: control,
         logs: Arc::new(EventStore::new(Arc::new(events))),
     };
     smcp_testkit::check_stores(&stores).await;
@@ -99,7 +101,7 @@ async fn a_step_that_fails_leaves_nothing_behind() {
 async fn released_steps_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let mut table = String::new();
-    for set in [CONTROL, EVENTS] {
+    for set in [CONTROL, DATA, EVENTS] {
         let sql = database(&folder.path().join(set.name), set).await.unwrap();
         for row in sql.run(Statement::new("SELECT number, checksum FROM migrations", [])).await.unwrap() {
             if let [Value::Integer(number), Value::Text(checksum)] = row.as_slice() {

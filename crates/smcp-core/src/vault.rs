@@ -1,0 +1,224 @@
+//! The vault: everything a tenant stores is sealed under that tenant's own data keys, which the master key wraps.
+
+pub(crate) mod data_keys;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use smcp_types::{DataKeyId, Error, Refusal, Result, Secret, TenantId};
+use zeroize::Zeroizing;
+
+use crate::{
+    crypto::{self, Belongs, DoesNotOpen},
+    master::Master,
+    memory::Memory,
+    ports::{Clock, DataKeyStore, Sealer, StoreError},
+};
+
+pub use crate::ports::{Kind, Place};
+use data_keys::{Held, TenantKeys, new_key};
+
+/// Tenants whose keys are kept unwrapped in memory.
+const TENANTS: usize = 10_000;
+/// Keys in memory older than this are read again: another node may have rotated them.
+const FRESH: Duration = Duration::from_secs(60);
+/// How often somebody else may make or rotate the key that is being made.
+const ATTEMPTS: usize = 3;
+
+/// Seals and opens what tenants store.
+pub struct Vault {
+    pub(crate) master: Arc<Master>,
+    pub(crate) clock: Arc<dyn Clock>,
+    known: Memory<TenantId, Arc<TenantKeys>>,
+}
+
+/// A key for a whole file.
+#[derive(Clone, Debug)]
+pub struct FileKey {
+    /// The data key it is derived from: to be kept with the file.
+    pub id: DataKeyId,
+    /// The key.
+    pub key: Secret<[u8; 32]>,
+}
+
+/// The data key that sealed this; `None` when it is not sealed. It is the second to the seventeenth byte, in SQL
+/// `substr(sealed, 2, 16)`.
+#[must_use]
+pub fn key_of(sealed: &[u8]) -> Option<DataKeyId> {
+    crypto::key_id(sealed).map(DataKeyId::from_bytes)
+}
+
+impl Vault {
+    /// A vault under a master key.
+    #[must_use]
+    pub fn new(master: Arc<Master>, clock: Arc<dyn Clock>) -> Self {
+        Self { master, clock, known: Memory::new(TENANTS) }
+    }
+
+    /// Seals bytes for their place under the tenant's active key; the first time, that key is made.
+    ///
+    /// # Errors
+    /// `Damaged` when the tenant's active key does not open; store errors.
+    pub async fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>> {
+        let keys = self.sealing(place.tenant).await?;
+        let (id, key) = keys.active().ok_or_else(|| unreadable_key(place.tenant))?;
+        Ok(crypto::seal(key, *id.as_bytes(), belongs(place), &*self.master.entropy, plain))
+    }
+
+    /// Opens what was sealed for this place, under whichever of the tenant's keys.
+    ///
+    /// # Errors
+    /// `Damaged`, for the log alone naming the place, when it is not sealed, was sealed for elsewhere, is not what it was,
+    /// or its key is gone; store errors.
+    pub async fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let id = key_of(sealed).ok_or_else(|| damaged(place, "it is not sealed, or cut off"))?;
+        let held = self.held(place, id).await?;
+        crypto::open(&held, belongs(place), sealed)
+            .map_err(|DoesNotOpen| damaged(place, "it is not what was sealed there"))
+    }
+
+    /// Whether something is sealed under the tenant's active key.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub async fn is_current(&self, tenant: TenantId, sealed: &[u8]) -> Result<bool> {
+        let keys = self.sealing(tenant).await?;
+        Ok(keys.active.is_some() && key_of(sealed) == keys.active)
+    }
+
+    /// A key for a whole file, such as a D1 database, derived from the tenant's active key: nothing is stored beside the
+    /// file but the id.
+    ///
+    /// # Errors
+    /// As `seal`.
+    pub async fn file_key(&self, place: &Place<'_>) -> Result<FileKey> {
+        let keys = self.sealing(place.tenant).await?;
+        let (id, key) = keys.active().ok_or_else(|| unreadable_key(place.tenant))?;
+        Ok(FileKey { id, key: crypto::derive_for(key, belongs(place)) })
+    }
+
+    /// The key of a file that was written under this data key.
+    ///
+    /// # Errors
+    /// `Damaged` when the data key is gone; store errors.
+    pub async fn file_key_under(&self, place: &Place<'_>, id: DataKeyId) -> Result<Secret<[u8; 32]>> {
+        Ok(crypto::derive_for(&self.held(place, id).await?, belongs(place)))
+    }
+
+    /// Forgets a tenant's keys: called after any change to them, before that change is acknowledged.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.known.forget(&tenant);
+    }
+
+    pub(crate) fn store(&self) -> &dyn DataKeyStore {
+        &*self.master.data
+    }
+
+    /// The tenant's keys, an active one among them.
+    async fn sealing(&self, tenant: TenantId) -> Result<Arc<TenantKeys>> {
+        let known = self.known.get(&tenant).filter(|keys| keys.active.is_some());
+        if let Some(keys) = known.filter(|keys| self.is_fresh(keys)) {
+            return Ok(keys);
+        }
+        let mut attempts = 0;
+        loop {
+            let keys = self.load(tenant).await?;
+            if keys.active.is_some() {
+                return Ok(keys);
+            }
+            attempts += 1;
+            if attempts > ATTEMPTS {
+                return Err(Error::internal(format_args!("tenant {tenant} has no data key and gets none")));
+            }
+            self.make_active(tenant).await?;
+        }
+    }
+
+    /// One key of the place's tenant.
+    async fn held(&self, place: &Place<'_>, id: DataKeyId) -> Result<Secret<[u8; 32]>> {
+        let known = self.known.get(&place.tenant).filter(|keys| self.is_fresh(keys));
+        let keys = match known.filter(|keys| keys.keys.contains_key(&id)) {
+            Some(keys) => keys,
+            None => self.load(place.tenant).await?,
+        };
+        match keys.keys.get(&id) {
+            Some(Held::Open(key)) => Ok(key.clone()),
+            Some(Held::Broken) => Err(unreadable_key(place.tenant)),
+            Some(Held::Destroyed) => Err(destroyed(place)),
+            None => Err(damaged(place, "its key is none of the tenant's")),
+        }
+    }
+
+    fn is_fresh(&self, keys: &TenantKeys) -> bool {
+        self.clock.monotonic().saturating_sub(keys.loaded) < FRESH
+    }
+
+    /// Reads the tenant's keys from the store.
+    async fn load(&self, tenant: TenantId) -> Result<Arc<TenantKeys>> {
+        let epoch = self.known.epoch();
+        let loaded = self.clock.monotonic();
+        let stored = self.store().list(tenant).await?;
+        let keys = Arc::new(TenantKeys::unwrap(&self.master.key(), loaded, &stored));
+        self.known.fill(epoch, tenant, Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Makes the tenant's active key, unless somebody else was faster.
+    async fn make_active(&self, tenant: TenantId) -> Result<()> {
+        let _turn = self.master.turn().await;
+        if TenantKeys::has_active(&self.store().list(tenant).await?) {
+            return Ok(());
+        }
+        let key = new_key(&self.master, tenant, self.clock.now());
+        match self.store().create(&key, self.master.id()).await {
+            Ok(()) | Err(StoreError::Taken) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Sealer for Vault {
+    async fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>> {
+        Self::seal(self, place, plain).await
+    }
+
+    async fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        Self::open(self, place, sealed).await
+    }
+}
+
+fn belongs<'a>(place: &Place<'a>) -> Belongs<'a> {
+    let Place { tenant, kind, namespace, key, version } = *place;
+    Belongs { purpose: kind.as_str(), tenant: Some(tenant), namespace, key, version }
+}
+
+/// For the log: which thing it is. Names are in the clear in the store too; they are a tenant's, so they are quoted.
+fn name(place: &Place<'_>) -> String {
+    let Place { tenant, kind, namespace, key, version } = place;
+    format!("{} {namespace:?} {key:?} {version} of tenant {tenant}", kind.as_str())
+}
+
+fn damaged(place: &Place<'_>, why: &str) -> Error {
+    Error::Damaged(
+        Refusal::new("something stored cannot be read: it is damaged")
+            .hint("the platform's operator finds in the log what it is, and restores it from a backup")
+            .private(format!("{}: {why}", name(place))),
+    )
+}
+
+fn destroyed(place: &Place<'_>) -> Error {
+    Error::Damaged(
+        Refusal::new("this was sealed under a key that has been destroyed: it cannot be read again")
+            .hint("write it anew: what is written now is sealed under a new key")
+            .private(name(place)),
+    )
+}
+
+fn unreadable_key(tenant: TenantId) -> Error {
+    Error::Damaged(
+        Refusal::new("something stored cannot be read: its key is damaged")
+            .hint("the platform's operator restores the key from a backup of the control database")
+            .private(format!("a data key of tenant {tenant} does not open under the master key in force")),
+    )
+}

@@ -1,9 +1,10 @@
 //! Bodies on their way: out no larger than was said, back no larger than is taken, no later, and without secrets.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
@@ -21,9 +22,34 @@ use smcp_types::{Error, Refusal, Result};
 
 use crate::{exchange::Driver, headers::Length, places::Place, record::Entry};
 
-/// The body of a request.
+/// The body of a request, as long as nobody knows who will read it.
+#[derive(Clone)]
+pub(crate) struct Source(Arc<Mutex<HostedBody>>);
+
+impl Source {
+    pub(crate) fn new(body: HostedBody) -> Self {
+        Self(Arc::new(Mutex::new(body)))
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(context)
+    }
+
+    /// Reads up to so many bytes and keeps nothing of them: unread ones would reset the connection, answer and all.
+    pub(crate) async fn pass_over(&self, most: usize) {
+        let mut left = most;
+        while let Some(Ok(chunk)) = poll_fn(|context| self.poll(context)).await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// The body of a request on its way out.
 pub(crate) struct Outgoing {
-    stream: HostedBody,
+    source: Source,
     length: Length,
     most: u64,
     sent: Arc<AtomicU64>,
@@ -33,12 +59,12 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// `sent` counts its bytes, `too_large` tells when it breaks off because there are more than `most`.
     pub(crate) fn new(
-        stream: HostedBody,
+        source: Source,
         (length, most): (Length, u64),
         sent: Arc<AtomicU64>,
         too_large: Arc<AtomicBool>,
     ) -> Self {
-        Self { stream, length, most, sent, too_large }
+        Self { source, length, most, sent, too_large }
     }
 }
 

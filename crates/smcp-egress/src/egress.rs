@@ -1,8 +1,11 @@
 //! The way out: every step that a request of hosted code takes, in order.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,7 +21,7 @@ use smcp_types::{Result, ServerId, TenantId};
 
 use crate::{
     answer,
-    body::{self, Answer, AnswerStream},
+    body::{self, Answer, AnswerStream, Source},
     cache::Cache,
     dial::Dial,
     exchange::{Driver, exchange},
@@ -36,6 +39,9 @@ use crate::{
 
 /// Methods that no manifest lets out, in any case.
 const NEVER: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// Most of a refused request's body that is read before the answer, in bytes, and the time that it gets.
+const MAX_PASSED_OVER: (usize, Duration) = (1 << 20, Duration::from_secs(10));
 
 /// What the way out is made of.
 pub struct EgressParts {
@@ -165,7 +171,7 @@ impl Egress {
         &self,
         from: &Arc<Workload>,
         head: request::Parts,
-        body: HostedBody,
+        body: Source,
         entry: &Entry,
     ) -> Result<Carried, Refused> {
         let cleared = self.clear(from, &head)?;
@@ -225,7 +231,8 @@ impl Outbound for Egress {
         let (head, body) = request.into_parts();
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let mut entry = Entry::new(&self.ledger, from.version, &head);
-        let carried = self.carry(from, head, body, &entry).await;
+        let body = Source::new(body);
+        let carried = self.carry(from, head, body.clone(), &entry).await;
         let judged = carried.and_then(|carried| {
             let Carried { response, driver, redactor, place, deadline } = carried;
             let (head, body) = response.into_parts();
@@ -243,6 +250,7 @@ impl Outbound for Egress {
             }
             Err(refused) => {
                 entry.refused(&refused);
+                self.route.within(MAX_PASSED_OVER.1, body.pass_over(MAX_PASSED_OVER.0)).await;
                 refused.answer()
             }
         }

@@ -145,7 +145,7 @@ impl Drop for Entry {
             traffic.bytes_in += self.received;
         });
         let (level, message) = self.line(sent);
-        let line = LogLine { at: self.ledger.clock.now(), level, request_id: None, message };
+        let line = LogLine::platform(self.ledger.clock.now(), level, message);
         self.ledger.logs.append(&self.version, line);
     }
 }

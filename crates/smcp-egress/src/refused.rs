@@ -41,7 +41,7 @@ impl Refused {
     }
 
     pub(crate) fn budget() -> Self {
-        let words = "the calls in progress have used up limits.subrequests, the requests they may send: send fewer for each call";
+        let words = "no outbound requests are left: each call adds some, as limits.subrequests says";
         Self::rule(StatusCode::TOO_MANY_REQUESTS, words)
     }
 

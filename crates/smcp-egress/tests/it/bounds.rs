@@ -103,19 +103,25 @@ async fn a_full_node_still_has_places_for_those_who_have_few() {
 async fn large_requests_are_refused_before_or_while_they_are_sent() {
     let limits = EgressLimits { request_bytes: 10, ..EgressLimits::default() };
     let stage = limited(limits, answering(&[&ok(b"hello")]));
-    let (status, text) = stage.refused(request("POST", URL, &[("content-length", "11")], &[b"01234567890"])).await;
+    let (status, text) =
+        stage.refused(request("POST", URL, &[("content-length", "11")], &[b"01234567890"])).await;
     assert!(status == 413 && text.contains("10 bytes"), "{text}");
     let chunked = [("transfer-encoding", "chunked")];
     let got = stage.fetch(request("POST", URL, &chunked, &[b"01234", b"56789", b"0"])).await;
     assert_eq!((got.status, got.own()), (413, Some("refused")));
     assert_eq!(stage.fetch(request("POST", URL, &chunked, &[b"01234", b"56789"])).await.status, 200);
-    assert_eq!(stage.fetch(request("POST", URL, &[("content-length", "10")], &[b"0123456789"])).await.status, 200);
+    assert_eq!(
+        stage.fetch(request("POST", URL, &[("content-length", "10")], &[b"0123456789"])).await.status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_is_not_as_long_as_announced_is_not_passed_off_as_one() {
     let stage = plain(answering(&[&ok(b"hello")]));
-    for (length, body) in [("10", &[&b"0123"[..]][..]), ("2", &[b"0123", b"GET / HTTP/1.1\r\nhost: api.example\r\n\r\n"])] {
+    for (length, body) in
+        [("10", &[&b"0123"[..]][..]), ("2", &[b"0123", b"GET / HTTP/1.1\r\nhost: api.example\r\n\r\n"])]
+    {
         let got = stage.fetch(request("POST", URL, &[("content-length", length)], body)).await;
         // Either it fails, or the other side got the announced bytes and no more.
         for asked in stage.world.requests() {
@@ -131,7 +137,8 @@ async fn large_heads_are_refused() {
     let long = "a".repeat(40 << 10);
     let (status, _) = stage.refused(request("GET", URL, &[("x-a", &long), ("x-b", &long)], &[])).await;
     assert_eq!(status, 431);
-    let many: Vec<(String, String)> = (0..101).map(|number| (format!("x-{number}"), "a".to_owned())).collect();
+    let many: Vec<(String, String)> =
+        (0..101).map(|number| (format!("x-{number}"), "a".to_owned())).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(stage.refused(request("GET", URL, &many, &[])).await.0, 431);
 }
@@ -190,7 +197,8 @@ async fn everything_slow_ends_by_the_clock() {
 async fn a_request_body_that_trickles_ends_by_the_clock() {
     let stage = plain(answering(&[&ok(b"hello")]));
     let mut trickle = request("POST", URL, &[("transfer-encoding", "chunked")], &[]);
-    *trickle.body_mut() = stream::iter([Ok(bytes::Bytes::from_static(b"a"))]).chain(stream::pending()).boxed();
+    *trickle.body_mut() =
+        stream::iter([Ok(bytes::Bytes::from_static(b"a"))]).chain(stream::pending()).boxed();
     let fetch = stage.egress.fetch(&stage.workload, trickle);
     let work = async { stage.while_waiting(fetch, Duration::from_secs(31)).await };
     // The refusal passes over the rest of the body, for ten seconds more.

@@ -25,7 +25,9 @@ async fn a_request_goes_out_as_it_was_meant() {
         ("authorization", "Bearer own"),
         ("content-length", "4"),
     ];
-    let got = stage.fetch(request("POST", "http://API.example:80/v1/items?q=%20a", &headers, &[b"da", b"ta"])).await;
+    let got = stage
+        .fetch(request("POST", "http://API.example:80/v1/items?q=%20a", &headers, &[b"da", b"ta"]))
+        .await;
     assert_eq!((got.status, got.text().as_str()), (200, "hello"));
     let mut lines: Vec<String> = stage.world.requests()[0].split("\r\n").map(str::to_owned).collect();
     assert_eq!(lines.remove(0), "POST /v1/items?q=%20a HTTP/1.1");
@@ -44,7 +46,10 @@ async fn bodies_are_framed_by_us() {
     stage.fetch(request("POST", URL, &[("content-length", "0")], &[])).await;
     stage.fetch(request("GET", URL, &[], &[b"no length, no body"])).await;
     let [chunked, empty, none] = stage.world.requests().try_into().unwrap();
-    assert!(chunked.contains("transfer-encoding: chunked\r\n") && chunked.ends_with("2\r\nda\r\n2\r\nta\r\n0\r\n\r\n"));
+    assert!(
+        chunked.contains("transfer-encoding: chunked\r\n")
+            && chunked.ends_with("2\r\nda\r\n2\r\nta\r\n0\r\n\r\n")
+    );
     assert!(empty.contains("content-length: 0\r\n"), "{empty}");
     assert!(!none.contains("length") && !none.contains("transfer") && none.ends_with("\r\n\r\n"), "{none}");
 }
@@ -74,7 +79,8 @@ async fn an_answer_comes_back_without_what_is_not_its_business() {
     let stage = plain(answering(&[head.as_bytes()]));
     let got = stage.fetch(get(URL)).await;
     assert_eq!((got.status, got.text().as_str(), got.broken), (201, "hello", false));
-    let names: Vec<String> = got.headers.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect();
+    let names: Vec<String> =
+        got.headers.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect();
     assert_eq!(names, ["set-cookie=a=1", "set-cookie=b=2"]);
 }
 
@@ -117,7 +123,8 @@ async fn other_sides_that_lie_are_failures() {
 
 #[tokio::test]
 async fn chunks_decide_where_a_body_ends_and_a_length_beside_them_goes() {
-    let both = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let both =
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let stage = plain(answering(&[both.as_bytes()]));
     let got = stage.fetch(get(URL)).await;
     assert_eq!((got.status, got.text().as_str(), got.headers.len()), (200, "hello", 0));
@@ -163,7 +170,8 @@ async fn no_address_that_answers_is_a_failure_in_words() {
 #[tokio::test]
 async fn the_log_has_every_request_without_its_query() {
     let stage = plain(answering(&[&ok(b"hello")]));
-    let trace = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("content-length", "4")];
+    let trace =
+        [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("content-length", "4")];
     stage.fetch(request("POST", URL, &trace, &[b"data"])).await;
     stage.fetch(get("http://user:hidden@api.example/?hidden")).await;
     let log = stage.log();

@@ -45,7 +45,11 @@ async fn without_a_rule_nothing_leaves_and_the_line_to_add_is_told() {
             "add \"DELETE\" to the methods of \"api.example\" in egress.allow in smcp.toml",
         ),
         ("GET", "http://api.example:443/", "use https for api.example: nothing reads plain http at port 443"),
-        ("GET", "https://cloudflare-dns.com/dns-query?name=a", "add \"cloudflare-dns.com\" to egress.allow in smcp.toml"),
+        (
+            "GET",
+            "https://cloudflare-dns.com/dns-query?name=a",
+            "add \"cloudflare-dns.com\" to egress.allow in smcp.toml",
+        ),
     ] {
         let (status, text) = stage.refused(request(method, url, &[], &[])).await;
         assert_eq!((status, text.trim_end().ends_with(line)), (403, true), "{text}");
@@ -158,7 +162,8 @@ async fn a_name_that_leads_inside_is_refused_whatever_the_address_looks_like() {
 
 #[tokio::test]
 async fn literals_are_refused_unless_listed_and_public_or_permitted() {
-    let hosts = ["9.9.9.9", "127.0.0.1", "10.0.0.5", "169.254.169.254", "[2620:fe::fe]", "[::1]", "[::ffff:9.9.9.9]"];
+    let hosts =
+        ["9.9.9.9", "127.0.0.1", "10.0.0.5", "169.254.169.254", "[2620:fe::fe]", "[::1]", "[::ffff:9.9.9.9]"];
     let rules: Vec<_> = hosts.iter().map(|host| json!({ "host": host, "ports": [80] })).collect();
     let stage = setup(json!({ "allow": rules })).build(world());
     for (host, reached) in hosts.iter().zip([true, false, false, false, true, false, false]) {
@@ -206,7 +211,8 @@ async fn rebinding_finds_the_address_that_was_checked() {
 
 #[tokio::test]
 async fn redirects_come_back_and_each_hop_is_judged() {
-    let redirect = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n";
+    let redirect =
+        b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n";
     let stage = plain(answering(&[redirect]));
     let got = stage.fetch(get("http://api.example/")).await;
     assert_eq!((got.status, got.own()), (302, None));
@@ -279,10 +285,19 @@ fn spelled() -> impl Strategy<Value = String> {
         any::<[u8; 2]>().prop_map(|[a, b]| Ipv4Addr::new(192, 168, a, b)),
     ];
     let parts = (1usize..=4, prop::collection::vec(prop::sample::select(forms), 4));
-    let wraps = prop::sample::select(vec!["{}", "{}.", "[::ffff:{}]", "[::{}]", "[64:ff9b::{}]", "user@{}", "[::ffff:{}%251]"]);
+    let wraps = prop::sample::select(vec![
+        "{}",
+        "{}.",
+        "[::ffff:{}]",
+        "[::{}]",
+        "[64:ff9b::{}]",
+        "user@{}",
+        "[::ffff:{}%251]",
+    ]);
     (private, parts, wraps).prop_map(|(address, (count, forms), wrap)| {
         let bits = u32::from(address);
-        let mut pieces: Vec<u32> = address.octets()[..count - 1].iter().map(|octet| u32::from(*octet)).collect();
+        let mut pieces: Vec<u32> =
+            address.octets()[..count - 1].iter().map(|octet| u32::from(*octet)).collect();
         pieces.push(bits & (u32::MAX >> (8 * (count - 1))));
         let text: Vec<String> = pieces.iter().zip(&forms).map(|(piece, form)| form(*piece)).collect();
         wrap.replace("{}", &text.join("."))

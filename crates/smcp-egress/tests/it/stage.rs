@@ -14,11 +14,10 @@ use http::{Request, Response};
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use smcp_core::ports::{
-    Budgets, HostedBody, LogLevel, LogLine, LogSink, Outbound as _, Purpose, SecretSource, VersionRef, Workload,
+    Budgets, HostedBody, LogLevel, LogLine, LogSink, Outbound as _, Purpose, SecretSource, VersionRef,
+    Workload,
 };
-use smcp_egress::{
-    Dial, Egress, EgressLimits, EgressParts, Own, Resolve, ResolveError, Resolved, Roots,
-};
+use smcp_egress::{Dial, Egress, EgressLimits, EgressParts, Own, Resolve, ResolveError, Resolved, Roots};
 use smcp_manifest::LockedManifest;
 use smcp_testkit::FakeClock;
 use smcp_types::{Digest, Result, Secret, ServerId, TenantId};

@@ -96,7 +96,6 @@ pub struct Platform {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
-    pub(crate) vault: Arc<Vault>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
     pub(crate) callers: CallerTokens,
@@ -126,7 +125,8 @@ impl Platform {
     /// # Errors
     /// Policies that do not load, store errors. Nothing runs after any of them.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault, secrets, stores } = ports;
+        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault: _, secrets, stores } =
+            ports;
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -148,7 +148,6 @@ impl Platform {
             secrets,
             stores,
             ring,
-            vault,
             authority,
             identity,
             callers,

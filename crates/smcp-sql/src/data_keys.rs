@@ -109,18 +109,23 @@ impl<S: Sql> DataKeyStore for ControlStore<S> {
     }
 }
 
-/// Fails the transaction it is the last statement of, unless everything is wrapped under the new master key: there is a
-/// row in this slot already. Every wrapped key names the key that wraps it, after its format byte.
+/// Fails the transaction unless this master key is in force: there is a row in this slot already.
+const IN_FORCE: &str = "INSERT INTO master_key (slot, id) SELECT 1, ?1
+  WHERE NOT EXISTS (SELECT 1 FROM master_key WHERE id = ?1)";
+
+/// Fails the transaction, in the same way, unless everything is wrapped under this master key. Every wrapped key names the
+/// key that wraps it, after its format byte.
 const ALL_REWRAPPED: &str = "INSERT INTO master_key (slot, id) SELECT 1, ?1
-  WHERE NOT EXISTS (SELECT 1 FROM master_key WHERE id = ?1)
-     OR EXISTS (SELECT 1 FROM ring_keys WHERE state != 'retired' AND substr(wrapped, 2, 16) != ?1)
+  WHERE EXISTS (SELECT 1 FROM ring_keys WHERE state != 'retired' AND substr(wrapped, 2, 16) != ?1)
      OR EXISTS (SELECT 1 FROM data_keys WHERE state != 'destroyed' AND substr(wrapped, 2, 16) != ?1)";
 
 /// The transaction of a change of master key.
 pub(crate) fn rewrap(change: Rewrap) -> Vec<Statement> {
     let Rewrap { from, to, ring, data } = change;
-    let mut statements =
-        vec![Statement::new("UPDATE master_key SET id = ?2 WHERE id = ?1", [from.into(), to.into()])];
+    let mut statements = vec![
+        Statement::new(IN_FORCE, [from.into()]),
+        Statement::new("UPDATE master_key SET id = ?1", [to.into()]),
+    ];
     statements.extend(ring.into_iter().map(|(id, wrapped)| {
         Statement::new("UPDATE ring_keys SET wrapped = ?2 WHERE id = ?1", [id.into(), Value::Blob(wrapped)])
     }));

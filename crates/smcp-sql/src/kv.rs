@@ -6,7 +6,7 @@ use smcp_types::{TenantId, UnixMillis};
 
 use crate::{
     data::{DataStore, Databases, after_all, key, number, quota_row, text},
-    port::{Row, SqlError, Statement, Value},
+    port::{Row, SqlError, Statement},
     row::{Columns, all, one},
 };
 

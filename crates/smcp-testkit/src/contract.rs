@@ -245,9 +245,9 @@ async fn logs(stores: &Stores) {
     assert_eq!(tail, Ok(vec![lines[1].clone(), lines[3].clone()]));
     assert_eq!(stores.logs.tail(ONE, SERVER, LogLevel::Debug, 1).await, Ok(vec![lines[3].clone()]));
     assert_eq!(stores.logs.tail(TWO, SERVER, LogLevel::Debug, 10).await, Ok(vec![]));
-    stores.logs.sweep((10, 18), UnixMillis(0)).await.unwrap();
+    stores.logs.sweep((10, 17), UnixMillis(0)).await.unwrap();
     let newest = stores.logs.tail(ONE, SERVER, LogLevel::Debug, 10).await;
-    assert_eq!(newest, Ok(vec![lines[2].clone(), lines[3].clone()]), "no more than 18 bytes of text");
+    assert_eq!(newest, Ok(vec![lines[2].clone(), lines[3].clone()]), "no more than 17 bytes of text");
     stores.logs.sweep((2, 1_000), UnixMillis(4)).await.unwrap();
     assert_eq!(stores.logs.tail(ONE, SERVER, LogLevel::Debug, 10).await, Ok(vec![lines[3].clone()]));
 }

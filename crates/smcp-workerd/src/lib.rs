@@ -22,7 +22,6 @@ mod turns;
 mod watchdog;
 
 pub use cache::Bundles;
-pub use capability::Services;
 pub use child::{Child, Ended, Meter};
 pub use launcher::{LaunchSpec, Launcher};
 pub use locate::{Workerd, in_runtime, locate};

@@ -130,7 +130,7 @@ impl Host {
         let watcher = Watcher {
             child,
             sockets: [socket, health],
-            _counters: counters,
+            counters,
             limits: target.limits,
             account: Arc::clone(&account),
             outlet,
@@ -201,7 +201,7 @@ impl Process {
 struct Watcher {
     child: Child,
     sockets: [Socket; 2],
-    _counters: Counters,
+    counters: Counters,
     limits: Limits,
     account: Arc<Account>,
     outlet: Outlet,
@@ -251,7 +251,7 @@ impl Watcher {
             Err(error) => End::unseen(format!("cannot be watched: {error}")),
         };
         // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
-        drop(self.sockets);
+        drop((self.sockets, self.counters));
         exited.send_replace(Some(end));
     }
 

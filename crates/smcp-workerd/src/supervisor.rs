@@ -151,6 +151,7 @@ impl Isolates for Supervisor {
             return Err(TrialRefused { error, logs: Vec::new() });
         }
         let Shared { host, cache, books, .. } = &*self.shared;
+        host.services.check(bundle.manifest()).map_err(|error| TrialRefused { error, logs: Vec::new() })?;
         let started = trial::start(host, cache, books, target, &bundle).await?;
         Ok(Box::new(started))
     }

@@ -34,6 +34,7 @@ use smcp_sql::{CONTROL, ControlStore, DataStore, EVENTS, EventStore};
 use smcp_types::{Error, Refusal, Result, Secret};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Workerd,
+    capability::{self, Services, kv::KvService, objects::ObjectsService},
     sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
 };
 use tokio::{
@@ -191,6 +192,8 @@ async fn assemble(
     let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
+    let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
+    let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let options = Options {
         workerd,
         cache_dir: data.join("cache"),
@@ -208,9 +211,8 @@ async fn assemble(
         logs: logbook.clone(),
         bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
         launcher: Arc::new(sandbox),
+        services: services(&storage),
     };
-    let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
-    let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
     let ports = Ports {
@@ -274,6 +276,17 @@ fn storage(
         entropy,
         quota: DEFAULT_QUOTA,
     }))
+}
+
+/// What hosted code may use.
+fn services(storage: &Arc<Storage>) -> Services {
+    let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
+    Services {
+        kv: Arc::new(KvService::new(Arc::clone(&stores))),
+        objects: Arc::new(ObjectsService::new(stores)),
+        offered: &["kv", "objects"],
+        ..Services::closed()
+    }
 }
 
 /// Bundles for the supervisor, read back from the object folder and checked.

@@ -111,7 +111,8 @@ impl Platform {
     /// # Errors
     /// `Unavailable`, naming what is not set; store errors.
     pub(crate) async fn may_start(&self, server: &ServerRecord, active: &ActiveVersion) -> Result<()> {
-        let missing = self.secrets.missing(server.tenant, server.id, &active.manifest.secrets.plain).await?;
+        let missing =
+            self.secrets.missing(server.tenant, server.id, &active.manifest().secrets.plain).await?;
         if missing.is_empty() { Ok(()) } else { Err(not_set(server.slug.as_str(), &missing)) }
     }
 
@@ -138,7 +139,7 @@ impl Platform {
                 }
                 // Somebody else was faster: this value still is the later one.
                 Err(StoreError::Taken | StoreError::Stale) => {}
-                Err(error @ StoreError::Broken(_)) => return Err(error.into()),
+                Err(error @ (StoreError::Broken(_) | StoreError::Full(_))) => return Err(error.into()),
             }
         }
         Err(StoreError::Stale.into())
@@ -184,7 +185,7 @@ impl Platform {
         self.secrets.forget(record);
         let Some(digest) = server.active else { return Ok(()) };
         let active = self.active_version(server).await?;
-        if active.manifest.secrets.plain.contains(&record.name) {
+        if active.manifest().secrets.plain.contains(&record.name) {
             self.isolates.retire(&version_ref(server, digest)).await;
             self.isolates.warm(&active.target);
         }

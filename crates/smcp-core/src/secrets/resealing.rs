@@ -54,7 +54,7 @@ impl Secrets {
         match self.store.reseal(record, sealed).await {
             Ok(()) => Ok(true),
             Err(StoreError::Stale | StoreError::Taken) => Ok(false),
-            Err(error @ StoreError::Broken(_)) => Err(error.into()),
+            Err(error @ (StoreError::Broken(_) | StoreError::Full(_))) => Err(error.into()),
         }
     }
 }

@@ -53,7 +53,7 @@ pub enum Outcome<T> {
     /// They hold.
     Done(T),
     /// They do not; the object as it is, if there is one.
-    Failed(Option<Object>),
+    Failed(Option<Box<Object>>),
 }
 
 /// An object that is being read.
@@ -118,12 +118,12 @@ impl Objects {
     ) -> Result<Option<Outcome<Reading>>> {
         let Some((row, object)) = self.find(store, key).await? else { return Ok(None) };
         if conditions.is_some_and(|wanted| !wanted.hold(Some(&object.head))) {
-            return Ok(Some(Outcome::Failed(Some(object))));
+            return Ok(Some(Outcome::Failed(Some(Box::new(object)))));
         }
         let size = object.head.size;
         let range = range.map_or(Some((0, size)), |range| range.within(size));
         let range = range.ok_or_else(|| Error::invalid("the range does not lie in the object"))?;
-        let place = place(store, Kind::ObjectMetadata, Part::Layout, key, &row.id);
+        let place = place(store, Kind::ObjectMetadata, Column::Layout, key, &row.id);
         let layout = self.common.sealer.open(&place.of(), &row.layout).await?;
         let layout: Vec<Segment> = serde_json::from_slice(&layout).map_err(Error::internal)?;
         let body = self.content.read(store, &layout, range);
@@ -205,7 +205,7 @@ impl Objects {
     }
 
     async fn open(&self, store: Store<'_>, row: &ObjectRow) -> Result<Object> {
-        let place = place(store, Kind::ObjectMetadata, Part::Head, &row.key, &row.id);
+        let place = place(store, Kind::ObjectMetadata, Column::Head, &row.key, &row.id);
         let head = self.common.sealer.open(&place.of(), &row.head).await?;
         let head = serde_json::from_slice(&head).map_err(Error::internal)?;
         Ok(Object { key: row.key.clone(), version: HEXLOWER.encode(&row.id), head })
@@ -221,7 +221,7 @@ impl Objects {
         let Some(conditions) = conditions else { return Ok(None) };
         let object = self.head(store, key).await?;
         let holds = conditions.hold(object.as_ref().map(|object| &object.head));
-        Ok((!holds).then_some(Outcome::Failed(object)))
+        Ok((!holds).then_some(Outcome::Failed(object.map(Box::new))))
     }
 
     /// Writes the row; with conditions, only over the very object that they held for.
@@ -235,9 +235,9 @@ impl Objects {
         let id = self.new_id();
         let json = |value: std::result::Result<Vec<u8>, serde_json::Error>| value.map_err(Error::internal);
         let sealer = &self.common.sealer;
-        let at = place(store, Kind::ObjectMetadata, Part::Head, key, &id);
+        let at = place(store, Kind::ObjectMetadata, Column::Head, key, &id);
         let sealed_head = sealer.seal(&at.of(), &json(serde_json::to_vec(&head))?).await?;
-        let at = place(store, Kind::ObjectMetadata, Part::Layout, key, &id);
+        let at = place(store, Kind::ObjectMetadata, Column::Layout, key, &id);
         let layout = sealer.seal(&at.of(), &json(serde_json::to_vec(layout))?).await?;
         let row = ObjectRow { key: key.to_owned(), id, head: sealed_head, layout };
         for _ in 0..ATTEMPTS {
@@ -247,7 +247,7 @@ impl Objects {
                     let found = self.find(store, key).await?;
                     let object = found.as_ref().map(|(_, object)| object);
                     if !conditions.hold(object.map(|object| &object.head)) {
-                        return Ok(Outcome::Failed(found.map(|(_, object)| object)));
+                        return Ok(Outcome::Failed(found.map(|(_, object)| Box::new(object))));
                     }
                     Expected::Same(found.map(|(row, _)| row.id))
                 }
@@ -331,11 +331,11 @@ impl Objects {
 
 /// Which of an object's sealed columns.
 #[derive(Clone, Copy)]
-enum Part {
+enum Column {
     Head,
     Layout,
     Upload,
-    Part,
+    Segment,
 }
 
 /// A `Place` with what it borrows.
@@ -354,12 +354,12 @@ impl Sealed<'_> {
     }
 }
 
-fn place<'a>(store: Store<'a>, kind: Kind, part: Part, key: &'a str, id: &StoredId) -> Sealed<'a> {
+fn place<'a>(store: Store<'a>, kind: Kind, part: Column, key: &'a str, id: &StoredId) -> Sealed<'a> {
     let part = match part {
-        Part::Head => "head",
-        Part::Layout => "layout",
-        Part::Upload => "upload",
-        Part::Part => "part",
+        Column::Head => "head",
+        Column::Layout => "layout",
+        Column::Upload => "upload",
+        Column::Segment => "part",
     };
     // A bucket's name has no `/`. Half of a random id is as good as all of it to tell versions apart.
     let half = u64::from_be_bytes([id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]]);

@@ -1,6 +1,6 @@
 //! The rules of egress: what they take, what they match, and that no other spelling of an address gets past them.
 
-use proptest::prelude::*;
+use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use std::net::Ipv4Addr;
 
 use super::*;

@@ -166,6 +166,35 @@ fn single_mistakes() {
             "line 6: `vars.sandbox` is a variable where it stands, and would harden nothing: put it above the first section",
         ),
         ("sandbox = \"hard\"", "line 5: `sandbox` must be \"standard\" or \"hardened\""),
+        ("Endpoint = \"/x\"", "line 5: unknown key `Endpoint`; did you mean `endpoint`?"),
+        (
+            "compatibility-flags = []",
+            "line 5: unknown key `compatibility-flags`; did you mean `compatibility_flags`?",
+        ),
+        (
+            "\"a b\" = 1",
+            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets",
+        ),
+    ] {
+        assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");
+    }
+    let ready = MINIMAL.replace("src/index.ts", "smcp-main.js");
+    assert_eq!(
+        mistakes(&ready),
+        [
+            "line 3: `main` cannot be uploaded: module names that start with `smcp-` or `smcp:` are the platform's"
+        ]
+    );
+    let other = MINIMAL.replace("index.ts", "index.py");
+    assert_eq!(
+        mistakes(&other),
+        ["line 3: `main` must be a JavaScript or TypeScript file: .js, .mjs, .ts, .tsx or .mts"]
+    );
+}
+
+#[test]
+fn mistakes_in_what_code_is_given() {
+    for (line, mistake) in [
         (
             "egress.allow = [\"*\"]",
             "line 5: `egress.allow` has the host \"*\", which must name hosts: `*` alone would be every host",
@@ -201,30 +230,9 @@ fn single_mistakes() {
             "line 5: `durable_objects` needs a `class`: the name of an exported class",
         ),
         ("secrets.plain = [1]", "line 5: `secrets.plain` must be a list of strings"),
-        ("Endpoint = \"/x\"", "line 5: unknown key `Endpoint`; did you mean `endpoint`?"),
-        (
-            "compatibility-flags = []",
-            "line 5: unknown key `compatibility-flags`; did you mean `compatibility_flags`?",
-        ),
-        (
-            "\"a b\" = 1",
-            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets",
-        ),
     ] {
         assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");
     }
-    let ready = MINIMAL.replace("src/index.ts", "smcp-main.js");
-    assert_eq!(
-        mistakes(&ready),
-        [
-            "line 3: `main` cannot be uploaded: module names that start with `smcp-` or `smcp:` are the platform's"
-        ]
-    );
-    let other = MINIMAL.replace("index.ts", "index.py");
-    assert_eq!(
-        mistakes(&other),
-        ["line 3: `main` must be a JavaScript or TypeScript file: .js, .mjs, .ts, .tsx or .mts"]
-    );
 }
 
 #[test]

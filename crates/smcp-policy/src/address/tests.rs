@@ -1,6 +1,6 @@
 //! Every range with its edges, and what an operator can and cannot permit.
 
-use proptest::prelude::*;
+use proptest::prelude::{prop, prop_assert, proptest};
 
 use super::*;
 use Forbidden::{

@@ -17,6 +17,8 @@ fn target(action: Action, tenant: TenantId) -> Target<'static> {
         | Action::UseExtension
         | Action::ViewServer
         | Action::ViewLogs
+        | Action::ViewSecrets
+        | Action::ManageSecrets
         | Action::Deploy
         | Action::DeleteServer => Target::Server(tenant, SERVER),
         Action::CallTool => Target::Tool(tenant, SERVER, "add"),
@@ -66,6 +68,8 @@ fn the_matrix_of_roles_and_actions() {
     create_server   yes  -   -  |  -   -   -  | yes  -   -  |
     deploy          yes  -   -  |  -   -   -  | yes  -   -  |
     delete_server   yes  -   -  |  -   -   -  | yes  -   -  |
+    view_secrets    yes  -  yes |  -   -   -  | yes  -  yes |
+    manage_secrets  yes  -   -  |  -   -   -  | yes  -   -  |
     ");
 }
 

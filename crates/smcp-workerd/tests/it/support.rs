@@ -26,12 +26,14 @@ use smcp_core::{
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
-use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
+use smcp_manifest::{Bundle, LockedManifest, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::{Action, Role};
 use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
-    Bundles, Options, Parts, Supervisor, Workerd, in_runtime, locate,
+    Bundles, Options, Parts, Supervisor, Workerd,
+    capability::Services,
+    in_runtime, locate,
     sandbox::{Layers, Sandbox, SandboxOptions},
 };
 use tokio::sync::Notify;
@@ -158,14 +160,23 @@ impl Stage {
     }
 
     pub(crate) async fn in_folder(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>) -> Self {
-        Self::with(fleet, folder, true).await
+        Self::with(fleet, folder, true, Services::closed()).await
     }
 
     pub(crate) async fn without_watchdog(fleet: fleet::Settings) -> Self {
-        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false).await
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false, Services::closed()).await
     }
 
-    async fn with(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>, watchdog: bool) -> Self {
+    pub(crate) async fn offering(fleet: fleet::Settings, services: Services) -> Self {
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), true, services).await
+    }
+
+    async fn with(
+        fleet: fleet::Settings,
+        folder: Arc<tempfile::TempDir>,
+        watchdog: bool,
+        services: Services,
+    ) -> Self {
         let clock: Arc<dyn Clock> = RealClock::new();
         let (lines, shelf) = (Arc::new(Lines::default()), Arc::new(Shelf::default()));
         let options = Options {
@@ -181,6 +192,7 @@ impl Stage {
             logs: lines.clone(),
             bundles: shelf.clone(),
             launcher: Arc::new(sandbox(folder.path())),
+            services,
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let (authority, [caller, other]) = admins(clock).await;
@@ -295,7 +307,16 @@ impl Stage {
 
 /// A version under the limits of who asked for none.
 pub(crate) fn target(version: VersionRef) -> Target {
-    Target { version, limits: Limits::default(), class: SandboxClass::Standard }
+    let lock = br#"{"compatibility_date":"2026-11-01","compatibility_flags":[],"definitions":"pinned","endpoint":"/mcp",
+        "format":1,"limits":{},"main":"main.js","name":"one","requires":[],"vars":{}}"#;
+    let manifest = Arc::new(LockedManifest::from_json(lock).unwrap());
+    Target {
+        version,
+        limits: Limits::default(),
+        class: SandboxClass::Standard,
+        manifest,
+        networks: Arc::default(),
+    }
 }
 
 pub(crate) async fn read(answer: HostedResponse) -> Result<String> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smcp_types::{Error, Result};
 
 use super::{
-    Hashes, Objects, Outcome, Part, Segment, check_key, check_labels,
+    Column, Hashes, Objects, Outcome, Segment, check_key, check_labels,
     head::{Checksums, Head, Labels},
     place,
 };
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Most parts of an upload.
-pub const MAX_PARTS: u32 = 10_000;
+const MAX_PARTS: u32 = 10_000;
 /// Fewest bytes of a part that is not the last.
 const MIN_PART_BYTES: u64 = 5 << 20;
 
@@ -45,7 +45,7 @@ impl Objects {
         check_key(key)?;
         check_labels(labels)?;
         let id = self.new_id();
-        let at = place(store, Kind::ObjectMetadata, Part::Upload, key, &id);
+        let at = place(store, Kind::ObjectMetadata, Column::Upload, key, &id);
         let head = serde_json::to_vec(labels).map_err(Error::internal)?;
         let head = self.common.sealer.seal(&at.of(), &head).await?;
         let (bucket, key) = (store.name.to_owned(), key.to_owned());
@@ -77,7 +77,7 @@ impl Objects {
         let etag = hashes.finish().md5.unwrap_or_default();
         let done = async {
             let head = serde_json::to_vec(&PartHead { size, etag: etag.clone() }).map_err(Error::internal)?;
-            let at = place(store, Kind::ObjectMetadata, Part::Part, key, &segment.id);
+            let at = place(store, Kind::ObjectMetadata, Column::Segment, key, &segment.id);
             let head = self.common.sealer.seal(&at.of(), &head).await?;
             let part = PartRow { number, segment: segment.id, head };
             match self.uploads.put_part(store.tenant, upload.id, &part).await? {
@@ -110,7 +110,7 @@ impl Objects {
         if parts.is_empty() || parts.len() > MAX_PARTS as usize {
             return Err(Error::invalid(format!("an upload has 1 to {MAX_PARTS} parts")));
         }
-        let at = place(store, Kind::ObjectMetadata, Part::Upload, key, &upload.id);
+        let at = place(store, Kind::ObjectMetadata, Column::Upload, key, &upload.id);
         let labels = self.common.sealer.open(&at.of(), &upload.head).await?;
         let labels: Labels = serde_json::from_slice(&labels).map_err(Error::internal)?;
         let stored = self.uploads.parts(store.tenant, upload.id).await?;
@@ -124,7 +124,7 @@ impl Objects {
             before = part.number;
             let found = stored.binary_search_by_key(&part.number, |row| row.number).map_err(|_| missing())?;
             let row = &stored[found];
-            let at = place(store, Kind::ObjectMetadata, Part::Part, key, &row.segment);
+            let at = place(store, Kind::ObjectMetadata, Column::Segment, key, &row.segment);
             let head = self.common.sealer.open(&at.of(), &row.head).await?;
             let head: PartHead = serde_json::from_slice(&head).map_err(Error::internal)?;
             if head.etag != part.etag {

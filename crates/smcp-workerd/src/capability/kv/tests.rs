@@ -79,10 +79,9 @@ async fn lists_and_bulk_gets_are_as_cloudflares() {
     assert_eq!(bench.ask("GET", &next).await.3, r#"{"keys":[{"name":"a+b"}],"list_complete":true}"#);
     let bulk = async |request: &str| bench.send("POST", "/bulk/get", body(&[request])).await;
     assert_eq!(bulk(r#"{"keys":["a","x"]}"#).await.3, r#"{"a":"{\"v\":1}","x":null}"#);
-    assert_eq!(
-        bulk(r#"{"keys":["a","a"],"type":"json","withMetadata":true,"cacheTtl":"90"}"#).await.3,
-        r#"{"a":{"metadata":null,"value":{"v":1}}}"#
-    );
+    let with = bulk(r#"{"keys":["a","a"],"type":"json","withMetadata":true,"cacheTtl":"90"}"#).await.3;
+    let with: serde_json::Value = serde_json::from_str(&with).unwrap();
+    assert_eq!(with, serde_json::json!({"a": {"metadata": null, "value": {"v": 1}}}));
     for bad in [r#"{"keys":[]}"#, r#"{"keys":["a"],"type":"stream"}"#, "[", r#"{"keys":["."]}"#] {
         assert_eq!(bulk(bad).await.0, 400, "{bad}");
     }

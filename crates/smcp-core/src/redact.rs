@@ -18,7 +18,7 @@ pub const ENCODINGS: &[&str] = &[
     "base64, standard and URL alphabet, at each of the three alignments to the bytes before it",
     "hexadecimal, upper and lower case",
     "URL percent-encoding: encodeURI, encodeURIComponent, RFC 3986, form, and every byte escaped",
-    "JSON escapes: as few as needed, `\\/`, HTML-safe, ASCII only, and every character as \\u00XX",
+    "JSON escapes: as few as needed, `\\/`, HTML-safe as Go, PHP and .NET write it, ASCII only, and every character as \\u00XX",
     "HTML entities: named, decimal and hexadecimal quotes",
     "gzip of a body that says so in Content-Encoding",
 ];

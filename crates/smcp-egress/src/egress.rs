@@ -214,6 +214,9 @@ impl Egress {
         let host = HeaderValue::try_from(target.authority()).map_err(|_| Refused::internal())?;
         headers.insert(header::HOST, host);
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if cleared.length == Length::Exactly(0) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = origin_form(&target.path, query.as_deref()).map_err(unsendable)?;

@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 
 type Spelling = Zeroizing<Vec<u8>>;
 
+/// What encoders of JSON escape by number beside what they must: nothing, what HTML needs, as Go, as PHP and as .NET do.
+const ALSO_ESCAPED: [&str; 4] = ["", "<>&", "<>&'", "\"<>&'+`"];
+
 /// The spellings of a secret, letters in any case, some of them more than once.
 pub(super) fn of(secret: &str) -> Vec<Spelling> {
     let bytes = secret.as_bytes();
@@ -24,17 +27,16 @@ pub(super) fn of(secret: &str) -> Vec<Spelling> {
         |_| false,
     ];
     all.extend(url.map(|stays| spelling(percent(bytes, stays))));
-    let json: [fn(char) -> bool; 4] = [
-        |_| true,
-        |char| !"<>&'\u{2028}\u{2029}\u{7f}".contains(char),
-        |char| char.is_ascii_alphanumeric(),
-        |_| false,
-    ];
-    all.extend(json.map(|stays| spelling(escaped(secret, |char| stays(char) && char.is_ascii()))));
-    all.push(spelling(escaped(secret, json[0])));
-    all.push(spelling(escaped(secret, json[1])));
-    all.push(spelling(escaped(secret, json[0]).replace('/', "\\/")));
+    for also in ALSO_ESCAPED {
+        let stays = |char: char| !also.contains(char) && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{7f}');
+        all.push(spelling(escaped(secret, |char| stays(char) && char.is_ascii())));
+        all.push(spelling(escaped(secret, stays)));
+    }
+    all.push(spelling(escaped(secret, |_| true)));
+    all.push(spelling(escaped(secret, |_| true).replace('/', "\\/")));
     all.push(spelling(escaped(secret, |char| char.is_ascii()).replace('/', "\\/")));
+    all.push(spelling(escaped(secret, |char| char.is_ascii_alphanumeric())));
+    all.push(spelling(escaped(secret, |_| false)));
     for (quote, apostrophe) in
         [("&quot;", "&#39;"), ("&quot;", "&#x27;"), ("&#34;", "&#39;"), ("&quot;", "&apos;"), ("\"", "'")]
     {

@@ -54,6 +54,16 @@ fn encoded(secret: &str) -> Vec<(&'static str, String)> {
         ("json, HTML-safe", json.replace('<', "\\u003c").replace('&', "\\u0026").replace('\'', "\\u0027")),
         ("json, upper", json.replace('<', "\\u003C").replace('&', "\\u0026").replace('\'', "\\u0027")),
         ("json, ascii", json.replace('ü', "\\u00fc")),
+        ("json, HTML-safe as in Go", json.replace('<', "\\u003c").replace('&', "\\u0026")),
+        (
+            "json as in .NET",
+            json.replace("\\\"", "\\u0022")
+                .replace('<', "\\u003C")
+                .replace('&', "\\u0026")
+                .replace('\'', "\\u0027")
+                .replace('+', "\\u002B")
+                .replace('ü', "\\u00FC"),
+        ),
         ("all escaped", escaped(&|unit| format!("\\u{unit:04x}"))),
         ("ALL escaped", escaped(&|unit| format!("\\u{unit:04X}"))),
         ("component", component.clone()),

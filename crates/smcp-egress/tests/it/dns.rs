@@ -59,7 +59,7 @@ fn answer(question: &[u8], answers: &Answers, count: &AtomicUsize) -> Option<Vec
 
 async fn behind(answers: Answers) -> (Stage, Arc<AtomicUsize>) {
     let (at, asked) = name_server(answers).await;
-    let mut setup = setup(json!({ "allow": [{ "host": "*.example", "ports": [80] }] }));
+    let mut setup = setup(json!({ "allow": [{ "host": "*.dns.example", "ports": [80] }] }));
     setup.resolver = Some(resolver_of(&[at]).unwrap());
     (setup.build(World::new(answering(&[&ok(b"hello")]), None)), asked)
 }
@@ -70,12 +70,12 @@ const PUBLIC: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
 async fn a_hostile_name_server_rebinds_in_vain() {
     let (stage, asked) =
         behind(Arc::new(|nth| Some(vec![if nth == 0 { PUBLIC } else { Ipv4Addr::LOCALHOST }]))).await;
-    assert_eq!(stage.fetch(get("http://rebind.example/")).await.status, 200);
+    assert_eq!(stage.fetch(get("http://rebind.dns.example/")).await.status, 200);
     assert_eq!((stage.world.dialled(), asked.load(Ordering::Relaxed)), (vec!["9.9.9.9:80".to_owned()], 1));
     // Its time to live was nothing; it is remembered for five seconds all the same.
-    assert_eq!(stage.fetch(get("http://rebind.example/")).await.status, 200);
+    assert_eq!(stage.fetch(get("http://rebind.dns.example/")).await.status, 200);
     stage.clock.advance(Duration::from_secs(5));
-    assert_eq!(stage.refused(get("http://rebind.example/")).await.0, 403);
+    assert_eq!(stage.refused(get("http://rebind.dns.example/")).await.0, 403);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
@@ -83,9 +83,9 @@ async fn a_hostile_name_server_rebinds_in_vain() {
 async fn it_answers_with_what_is_inside_in_vain() {
     let inside = [[127, 0, 0, 1], [169, 254, 169, 254], [0, 0, 0, 0], [10, 0, 0, 1]].map(Ipv4Addr::from);
     let (stage, _) = behind(Arc::new(move |_| Some(inside.to_vec()))).await;
-    assert_eq!(stage.refused(get("http://inside.example/")).await.0, 403);
+    assert_eq!(stage.refused(get("http://inside.dns.example/")).await.0, 403);
     let (stage, _) = behind(Arc::new(move |_| Some([&inside[..], &[PUBLIC]].concat()))).await;
-    assert_eq!(stage.fetch(get("http://mixed.example/")).await.status, 200);
+    assert_eq!(stage.fetch(get("http://mixed.dns.example/")).await.status, 200);
     assert_eq!(stage.world.dialled(), ["9.9.9.9:80"]);
 }
 
@@ -94,9 +94,10 @@ async fn no_name_is_told_from_no_answer() {
     let (at, _) = name_server(Arc::new(|_| Some(Vec::new()))).await;
     assert_eq!(resolver_of(&[at]).unwrap().resolve("none.example").await, Err(ResolveError::NoSuchName));
     let (stage, _) = behind(Arc::new(|_| Some(Vec::new()))).await;
-    let got = stage.fetch(get("http://none.example/")).await;
+    let got = stage.fetch(get("http://none.dns.example/")).await;
     assert!(got.status == 502 && got.text().contains("no such name"), "{}", got.text());
     let (stage, _) = behind(Arc::new(|_| None)).await;
-    let got = stage.while_waiting(stage.fetch(get("http://silent.example/")), Duration::from_secs(6)).await;
+    let got =
+        stage.while_waiting(stage.fetch(get("http://silent.dns.example/")), &[Duration::from_secs(6)]).await;
     assert!(got.status == 502 && got.text().contains("no name server answered"), "{}", got.text());
 }

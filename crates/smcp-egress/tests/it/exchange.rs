@@ -158,7 +158,8 @@ async fn what_follows_an_answer_is_nobodys() {
 async fn no_address_that_answers_is_a_failure_in_words() {
     let stage = plain(answering(&[&ok(b"hello")]));
     stage.dns.set("api.example", &[&["9.9.9.1", "9.9.9.2", "9.9.9.3", "9.9.9.4"]]);
-    let down = ["9.9.9.1:80", "9.9.9.2:80", "9.9.9.3:80"].map(|address| address.parse().unwrap());
+    let down = ["9.9.9.1:80", "9.9.9.2:80", "9.9.9.3:80"]
+        .map(|address| address.parse::<std::net::SocketAddr>().unwrap());
     stage.world.down.lock().unwrap().extend(down);
     let got = stage.fetch(get(URL)).await;
     assert_eq!((got.status, stage.world.dialled().len()), (502, 3), "so many are tried");

@@ -8,6 +8,7 @@ mod dns;
 mod echoes;
 mod exchange;
 mod refusals;
+mod roots;
 mod secrets;
 mod stage;
 mod upstream;

@@ -224,7 +224,9 @@ async fn redirects_come_back_and_each_hop_is_judged() {
 #[tokio::test]
 async fn the_platform_itself_is_out_of_reach() {
     let mut setup = setup(json!({ "allow": [
-        { "host": "*.example", "ports": [80, 443, 8787] }, { "host": "*.mcp.example", "ports": [443] },
+        { "host": "mcp.example", "ports": [443, 8787] }, { "host": "*.tenants.example" },
+        { "host": "local.example", "ports": [80, 8787] }, { "host": "public.example", "ports": [8787] },
+        { "host": "ten.example", "ports": [80] }, { "host": "other.example", "ports": [80, 8787] },
     ] }));
     setup.networks = vec!["127.0.0.0/8", "10.0.0.0/8"];
     setup.own = Own {

@@ -26,15 +26,15 @@ use crate::upstream::{Handler, World};
 
 /// A name server that says what it is told to, and counts.
 #[derive(Default)]
-pub struct Dns {
+pub(crate) struct Dns {
     names: Mutex<BTreeMap<String, VecDeque<Vec<IpAddr>>>>,
     /// Every name that was asked for.
-    pub asked: Mutex<Vec<String>>,
+    pub(crate) asked: Mutex<Vec<String>>,
 }
 
 impl Dns {
     /// The next answers for a name; the last one stays.
-    pub fn set(&self, name: &str, answers: &[&[&str]]) {
+    pub(crate) fn set(&self, name: &str, answers: &[&[&str]]) {
         let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
         self.names.lock().unwrap().insert(name.to_owned(), answers.iter().map(parse).collect());
     }
@@ -55,7 +55,7 @@ impl Resolve for Asked {
 
 /// The server's log.
 #[derive(Default)]
-pub struct Log(Mutex<Vec<(LogLevel, String)>>);
+pub(crate) struct Log(Mutex<Vec<(LogLevel, String)>>);
 
 impl LogSink for Log {
     fn append(&self, _: &VersionRef, line: LogLine) {
@@ -65,7 +65,7 @@ impl LogSink for Log {
 
 /// Secrets by name.
 #[derive(Default)]
-pub struct Secrets(Mutex<BTreeMap<String, String>>);
+pub(crate) struct Secrets(Mutex<BTreeMap<String, String>>);
 
 #[async_trait]
 impl SecretSource for Secrets {
@@ -75,32 +75,32 @@ impl SecretSource for Secrets {
 }
 
 /// Everything together.
-pub struct Stage {
-    pub egress: Arc<Egress>,
-    pub world: World,
-    pub dns: Arc<Dns>,
-    pub clock: Arc<FakeClock>,
-    pub workload: Arc<Workload>,
+pub(crate) struct Stage {
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) world: World,
+    pub(crate) dns: Arc<Dns>,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) workload: Arc<Workload>,
     log: Arc<Log>,
     secrets: Arc<Secrets>,
 }
 
 /// What differs from the usual.
-pub struct Setup {
-    pub rules: Value,
-    pub networks: Vec<&'static str>,
-    pub purpose: Purpose,
-    pub own: Own,
-    pub limits: EgressLimits,
-    pub root: Option<CertificateDer<'static>>,
+pub(crate) struct Setup {
+    pub(crate) rules: Value,
+    pub(crate) networks: Vec<&'static str>,
+    pub(crate) purpose: Purpose,
+    pub(crate) own: Own,
+    pub(crate) limits: EgressLimits,
+    pub(crate) root: Option<CertificateDer<'static>>,
     /// In the place of the recording one.
-    pub dialer: Option<Box<dyn Dial>>,
+    pub(crate) dialer: Option<Box<dyn Dial>>,
     /// In the place of the scripted one.
-    pub resolver: Option<Box<dyn Resolve>>,
+    pub(crate) resolver: Option<Box<dyn Resolve>>,
 }
 
 /// Everything by default, and nothing allowed but what these rules say.
-pub fn setup(rules: Value) -> Setup {
+pub(crate) fn setup(rules: Value) -> Setup {
     Setup {
         rules,
         networks: Vec::new(),
@@ -115,7 +115,7 @@ pub fn setup(rules: Value) -> Setup {
 
 impl Setup {
     /// Builds it; `world` is what answers.
-    pub fn build(self, world: World) -> Stage {
+    pub(crate) fn build(self, world: World) -> Stage {
         let (clock, dns) = (Arc::new(FakeClock::default()), Arc::<Dns>::default());
         let (log, secrets) = (Arc::<Log>::default(), Arc::<Secrets>::default());
         let workload = workload(1, &self.rules, (self.purpose, &self.networks));
@@ -134,7 +134,7 @@ impl Setup {
 }
 
 /// Plain http to `api.example`, which is at a public address and answers so.
-pub fn plain(handler: Handler) -> Stage {
+pub(crate) fn plain(handler: Handler) -> Stage {
     let rules = json!({ "allow": [{ "host": "api.example", "ports": [80, 443] }] });
     let stage = setup(rules).build(World::new(handler, None));
     stage.dns.set("api.example", &[&["9.9.9.9"]]);
@@ -142,7 +142,7 @@ pub fn plain(handler: Handler) -> Stage {
 }
 
 /// A process with these rules, of the tenant with this number.
-pub fn workload(tenant: u8, rules: &Value, (purpose, networks): (Purpose, &[&str])) -> Arc<Workload> {
+pub(crate) fn workload(tenant: u8, rules: &Value, (purpose, networks): (Purpose, &[&str])) -> Arc<Workload> {
     let lock = json!({
         "compatibility_date": "2026-11-01", "compatibility_flags": [], "definitions": "pinned", "egress": rules,
         "endpoint": "/mcp", "format": 1, "limits": {}, "main": "index.js", "name": "weather",
@@ -155,7 +155,7 @@ pub fn workload(tenant: u8, rules: &Value, (purpose, networks): (Purpose, &[&str
         version: VersionRef {
             tenant: TenantId::from_bytes([tenant; 16]),
             server: ServerId::from_bytes([7; 16]),
-            digest: Digest::of(b"a version"),
+            digest: Digest::from_bytes([9; 32]),
         },
         manifest: Arc::new(manifest),
         purpose,
@@ -165,12 +165,17 @@ pub fn workload(tenant: u8, rules: &Value, (purpose, networks): (Purpose, &[&str
 }
 
 /// A request without a body.
-pub fn get(url: &str) -> Request<HostedBody> {
+pub(crate) fn get(url: &str) -> Request<HostedBody> {
     request("GET", url, &[], &[])
 }
 
 /// Any request; the body in pieces.
-pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[&[u8]]) -> Request<HostedBody> {
+pub(crate) fn request(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[&[u8]],
+) -> Request<HostedBody> {
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -180,21 +185,21 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[&[u8]]
 }
 
 /// An answer with its body as far as it came.
-pub struct Got {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Vec<u8>,
     /// Whether it broke off.
-    pub broken: bool,
+    pub(crate) broken: bool,
 }
 
 impl Got {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// What the platform itself says, if this is its own answer.
-    pub fn own(&self) -> Option<&str> {
+    pub(crate) fn own(&self) -> Option<&str> {
         self.headers.get("x-smcp-egress").map(|value| value.to_str().unwrap())
     }
 
@@ -213,22 +218,22 @@ impl Got {
 }
 
 impl Stage {
-    pub fn secret(&self, name: &str, value: &str) {
+    pub(crate) fn secret(&self, name: &str, value: &str) {
         self.secrets.0.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
     /// The whole answer.
-    pub async fn fetch(&self, request: Request<HostedBody>) -> Got {
+    pub(crate) async fn fetch(&self, request: Request<HostedBody>) -> Got {
         Got::of(self.egress.fetch(&self.workload, request).await).await
     }
 
     /// The answer as it begins.
-    pub async fn begin(&self, request: Request<HostedBody>) -> Response<HostedBody> {
+    pub(crate) async fn begin(&self, request: Request<HostedBody>) -> Response<HostedBody> {
         self.egress.fetch(&self.workload, request).await
     }
 
     /// A refusal with its text, and certainly nothing dialled.
-    pub async fn refused(&self, request: Request<HostedBody>) -> (u16, String) {
+    pub(crate) async fn refused(&self, request: Request<HostedBody>) -> (u16, String) {
         let before = self.world.dialled().len();
         let got = self.fetch(request).await;
         assert_eq!(got.own(), Some("refused"), "{} {}", got.status, got.text());
@@ -236,20 +241,22 @@ impl Stage {
         (got.status, got.text())
     }
 
-    pub fn log(&self) -> Vec<(LogLevel, String)> {
+    pub(crate) fn log(&self) -> Vec<(LogLevel, String)> {
         self.log.0.lock().unwrap().clone()
     }
 
-    /// Lets the clock pass once somebody waits for it: polls the work until it waits.
-    pub async fn while_waiting<T>(&self, work: impl Future<Output = T>, time: Duration) -> T {
+    /// Lets these times pass, each once the work does nothing but wait.
+    pub(crate) async fn while_waiting<T>(&self, work: impl Future<Output = T>, times: &[Duration]) -> T {
         let mut work = std::pin::pin!(work);
-        for _ in 0..64 {
-            if let std::task::Poll::Ready(done) = futures_util::poll!(work.as_mut()) {
-                return done;
+        for time in times {
+            for _ in 0..64 {
+                if let std::task::Poll::Ready(done) = futures_util::poll!(work.as_mut()) {
+                    return done;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
+            self.clock.advance(*time);
         }
-        self.clock.advance(time);
         work.await
     }
 }

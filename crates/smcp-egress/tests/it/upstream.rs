@@ -18,42 +18,42 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsAcceptor;
 
 /// A piece that is never sent: the connection stays open and silent instead.
-pub const HANG: &[u8] = b"\0hang";
+pub(crate) const HANG: &[u8] = b"\0hang";
 
 /// What it answers to a request, piece by piece; then it closes.
-pub type Handler = Arc<dyn Fn(&str) -> Vec<Vec<u8>> + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(&str) -> Vec<Vec<u8>> + Send + Sync>;
 
 /// Always the same pieces.
-pub fn answering(pieces: &[&[u8]]) -> Handler {
+pub(crate) fn answering(pieces: &[&[u8]]) -> Handler {
     let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
     Arc::new(move |_| pieces.clone())
 }
 
 /// 200 with this body.
-pub fn ok(body: &[u8]) -> Vec<u8> {
+pub(crate) fn ok(body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
 /// Servers behind a dialer that records.
 #[derive(Clone)]
-pub struct World {
+pub(crate) struct World {
     handler: Handler,
     tls: Option<TlsAcceptor>,
     /// Addresses that refuse the connection.
-    pub down: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(crate) down: Arc<Mutex<Vec<SocketAddr>>>,
     /// Addresses that never answer it.
-    pub silent: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(crate) silent: Arc<Mutex<Vec<SocketAddr>>>,
     /// Every address that was dialled.
-    pub dialled: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(crate) dialled: Arc<Mutex<Vec<SocketAddr>>>,
     /// Every request as it came.
-    pub requests: Arc<Mutex<Vec<String>>>,
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
     /// Addresses of the machine, beside loopback.
-    pub own: Arc<Mutex<Vec<IpAddr>>>,
+    pub(crate) own: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 impl World {
-    pub fn new(handler: Handler, tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) fn new(handler: Handler, tls: Option<TlsAcceptor>) -> Self {
         Self {
             handler,
             tls,
@@ -65,16 +65,16 @@ impl World {
         }
     }
 
-    pub fn dialled(&self) -> Vec<String> {
+    pub(crate) fn dialled(&self) -> Vec<String> {
         self.dialled.lock().unwrap().iter().map(ToString::to_string).collect()
     }
 
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
     /// Serves one connection, however it is carried.
-    pub async fn serve(self, stream: impl Stream) -> io::Result<()> {
+    pub(crate) async fn serve(self, stream: impl Stream) -> io::Result<()> {
         match self.tls.clone() {
             Some(tls) => self.talk(tls.accept(stream).await?).await,
             None => self.talk(stream).await,
@@ -146,7 +146,7 @@ fn is_whole(text: &str) -> bool {
 }
 
 /// A certificate authority of the test's own, and a server's side of TLS for these names.
-pub fn authority(names: &[&str]) -> (CertificateDer<'static>, TlsAcceptor) {
+pub(crate) fn authority(names: &[&str]) -> (CertificateDer<'static>, TlsAcceptor) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

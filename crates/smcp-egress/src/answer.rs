@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, response};
-use smcp_core::redact::{Gunzip, Redacting, Redactor};
+use smcp_core::redact::{Redacting, Redactor};
 
 use crate::{body::Look, headers, refused::Refused};
 
@@ -28,7 +28,7 @@ pub(crate) fn judge(
             let packed = packed.ok_or_else(|| Refused::encoded(host))?;
             through = redacted(&through, &redactor);
             let redacting = Redacting::new(redactor);
-            if packed { Look::Unpack(Gunzip::default(), redacting) } else { Look::Redact(redacting) }
+            if packed { Look::Unpack(Box::default(), redacting) } else { Look::Redact(redacting) }
         }
     };
     let (mut fresh, ()) = Response::new(()).into_parts();

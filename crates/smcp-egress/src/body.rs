@@ -104,7 +104,7 @@ pub(crate) enum Look {
     /// For secrets.
     Redact(Redacting),
     /// For secrets, unpacked.
-    Unpack(Gunzip, Redacting),
+    Unpack(Box<Gunzip>, Redacting),
 }
 
 /// The body of an answer, with everything that lives as long as it.

@@ -18,6 +18,7 @@ pub mod master;
 mod memory;
 pub mod platform;
 pub mod ports;
+pub mod redact;
 pub mod secrets;
 pub mod servers;
 mod session;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod deploys;
+mod egress;
 mod life;
 mod limits;
 mod storage;

@@ -4,6 +4,7 @@
 
 mod deploys;
 mod egress;
+mod identity;
 mod life;
 mod limits;
 mod storage;

@@ -19,6 +19,7 @@ mod memory;
 pub mod platform;
 pub mod ports;
 pub mod redact;
+pub mod room;
 pub mod secrets;
 pub mod servers;
 mod session;

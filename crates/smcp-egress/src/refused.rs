@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use smcp_core::ports::HostedBody;
+use smcp_core::ports::{HostedBody, SUBREQUESTS_PER_CALL};
 use smcp_manifest::{Decision, Outgoing, PathError};
 use smcp_policy::Forbidden;
 
@@ -41,7 +41,8 @@ impl Refused {
     }
 
     pub(crate) fn budget() -> Self {
-        let words = "no outbound requests are left: each call adds some, as limits.subrequests says";
+        let words =
+            format!("no outbound requests are left: each call of the server adds {SUBREQUESTS_PER_CALL}");
         Self::rule(StatusCode::TOO_MANY_REQUESTS, words)
     }
 

@@ -30,7 +30,7 @@ async fn each_request_costs_a_token_also_a_refused_one() {
     assert_eq!(stage.refused(get("http://other.example/")).await.0, 403);
     assert_eq!(stage.fetch(get(URL)).await.status, 200);
     let (status, text) = stage.refused(get(URL)).await;
-    assert!(status == 429 && text.contains("limits.subrequests"), "{text}");
+    assert!(status == 429 && text.contains("each call of the server adds 50"), "{text}");
     stage.workload.budgets.subrequests.grant(1, 50);
     assert_eq!(stage.fetch(get(URL)).await.status, 200);
 }

@@ -7,7 +7,6 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 
 use crate::{
     authority::Authority,
-    call::room::Room,
     caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
@@ -20,6 +19,7 @@ use crate::{
         ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
         UsageMeter, VersionStore,
     },
+    room::Room,
     secrets::Secrets,
     servers::ActiveVersion,
     settings::Settings,

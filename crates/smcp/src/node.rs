@@ -3,6 +3,7 @@
 mod blobs;
 mod data;
 mod listen;
+mod outbound;
 mod sqlite;
 mod tenants;
 mod world;
@@ -23,9 +24,9 @@ use smcp_core::{
     keys::IssuedKey,
     logbook::Logbook,
     master::Master,
-    ports::{Blobs, Clock, Entropy, Sealer, VersionRef},
+    ports::{Blobs, Clock, Entropy, Outbound, Sealer, VersionRef},
     secrets::Secrets,
-    settings::{ExternalUrl, Settings},
+    settings::{ExternalUrl, OpenedNetwork, Settings},
     storage::{DEFAULT_QUOTA, Storage, StorageParts},
     vault::Vault,
 };
@@ -74,6 +75,8 @@ pub(crate) struct NodeConfig {
     pub(crate) max_awake: usize,
     /// How long in-flight calls may take when the node stops.
     pub(crate) drain: Duration,
+    /// Networks that are not public and that single servers may reach.
+    pub(crate) networks: Vec<OpenedNetwork>,
     /// How hosted code is locked in.
     pub(crate) sandbox: SandboxConfig,
     /// One JSON line per event on standard output instead of words.
@@ -135,7 +138,7 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
     let settings = settings(&config, address)?;
     let origin = settings.external_url.origin();
     let sandbox = sandbox(&config, &data, &workerd).await?;
-    let node = assemble(&config, data, (workerd, sandbox), settings).await?;
+    let node = assemble(&config, data, (workerd, sandbox), (settings, address)).await?;
     announce(&config, node.first_key.as_ref(), &origin, address)?;
     let router = smcp_http::router(Arc::clone(&node.platform));
     let clock = Arc::clone(&node.clock);
@@ -184,7 +187,7 @@ async fn assemble(
     config: &NodeConfig,
     data: DataDir,
     (workerd, sandbox): (Workerd, Sandbox),
-    settings: Settings,
+    (settings, address): (Settings, SocketAddr),
 ) -> Result<Node> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -201,6 +204,15 @@ async fn assemble(
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let sandbox = Arc::new(sandbox);
     let databases = databases(&data, &sandbox, &clock)?;
+    let outbound = outbound::open(outbound::Needs {
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        logs: logbook.clone(),
+        ring: Arc::clone(&ring),
+        secrets: secrets.clone(),
+        settings: &settings,
+        address,
+    })?;
     let options = Options {
         workerd,
         cache_dir: data.join("cache"),
@@ -218,7 +230,7 @@ async fn assemble(
         logs: logbook.clone(),
         bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
         launcher: sandbox,
-        services: services(&storage, D1Service::new(databases.clone(), Arc::clone(&clock))),
+        services: services(&storage, D1Service::new(databases.clone(), Arc::clone(&clock)), outbound),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
@@ -298,13 +310,14 @@ fn databases(data: &DataDir, sandbox: &Arc<Sandbox>, clock: &Arc<dyn Clock>) -> 
 }
 
 /// What hosted code may use.
-fn services(storage: &Arc<Storage>, d1: D1Service) -> Services {
+fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) -> Services {
     let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
     Services {
         kv: Arc::new(KvService::new(Arc::clone(&stores))),
         objects: Arc::new(ObjectsService::new(stores)),
         d1: Arc::new(d1),
-        offered: &["kv", "objects", "d1"],
+        outbound,
+        offered: &["egress", "kv", "objects", "d1"],
         ..Services::closed()
     }
 }
@@ -331,6 +344,7 @@ fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
     Ok(Settings {
         external_url: ExternalUrl::parse(config.external_url.as_deref().unwrap_or(&default))?,
         allowed_origins: config.allowed_origins.clone(),
+        networks: config.networks.clone(),
     })
 }
 

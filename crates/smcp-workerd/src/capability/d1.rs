@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use smcp_core::ports::{BindingService, Clock, HostedBody, Workload};
+use smcp_core::{
+    ports::{BindingService, Clock, HostedBody, Workload},
+    room::{Room, Share},
+};
 use smcp_types::{Error, Refusal, Result};
 
 use super::body;
@@ -29,6 +32,7 @@ const BOOKMARK: HeaderName = HeaderName::from_static("x-cf-d1-session-commit-tok
 pub struct D1Service {
     databases: SqlDatabases,
     clock: Arc<dyn Clock>,
+    room: Arc<Room>,
     bookmarks: AtomicU32,
 }
 
@@ -36,7 +40,7 @@ impl D1Service {
     /// A service for these databases.
     #[must_use]
     pub fn new(databases: SqlDatabases, clock: Arc<dyn Clock>) -> Self {
-        Self { databases, clock, bookmarks: AtomicU32::new(0) }
+        Self { databases, clock, room: Arc::default(), bookmarks: AtomicU32::new(0) }
     }
 
     async fn answer(
@@ -46,19 +50,18 @@ impl D1Service {
         request: Request<HostedBody>,
     ) -> Result<Reply> {
         let ask = ask(&request)?;
-        let announced = body::announced(request.headers()).and_then(|length| usize::try_from(length).ok());
-        // Memory is taken before anything is read.
-        let size = announced.map_or(MAX_REQUEST, |length| length.min(MAX_REQUEST));
-        let Some(held) = self.databases.hold(from.version.tenant, size) else {
-            return Ok(Reply::overloaded());
-        };
         let (head, body) = request.into_parts();
-        let read = body::read(&head.headers, body, MAX_REQUEST, "a request to a database");
+        let mut share = Share::new(&self.room, from.version.tenant);
+        let read =
+            body::read((&head.headers, body), (MAX_REQUEST, "a request to a database"), &mut share);
         let body = tokio::select! {
             read = read => read?,
             () = self.clock.sleep(ARRIVAL) => {
                 return Err(Error::TimedOut(Refusal::new("the request took too long to arrive")));
             }
+        };
+        let Some(held) = self.databases.hold(from.version.tenant, body.len()) else {
+            return Ok(Reply::overloaded());
         };
         self.databases.ask(from, database, (ask, Bytes::from(body), held)).await
     }

@@ -21,7 +21,6 @@ const fn section(key: &'static str, shown: &'static str, what: &'static str) -> 
 /// Take a line out when its enforcement is there, and read the key in `manifest.rs` instead. A manifest section is
 /// never accepted and ignored.
 pub(crate) const LATER: &[Later] = &[
-    section("triggers", "[triggers]", "scheduled events"),
     section("kv_namespaces", "[[kv_namespaces]]", "KV bindings"),
     section("r2_buckets", "[[r2_buckets]]", "object bindings"),
     section("d1_databases", "[[d1_databases]]", "SQL databases"),

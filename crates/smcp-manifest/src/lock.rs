@@ -8,13 +8,13 @@ use crate::{
     bindings::{self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings},
     egress::{BrokenRule, EgressRules},
     manifest::{DefinitionsMode, SandboxClass},
-    module, rules,
+    module, rules, triggers,
 };
 
 /// The format of the lock that this build writes and reads.
 pub const LOCK_FORMAT: u32 = 1;
 /// Capabilities that a lock may require of this build.
-pub const UNDERSTOOD: &[&str] = &["d1", "durable_objects", "egress", "kv", "objects", "secrets"];
+pub const UNDERSTOOD: &[&str] = &["d1", "durable_objects", "egress", "kv", "objects", "secrets", "triggers"];
 
 /// How much of a foreign text is shown in an error.
 const SHOWN_CHARS: usize = 64;
@@ -30,6 +30,9 @@ pub struct LockedManifest {
     pub compatibility_date: String,
     /// Changes to that behaviour, sorted, each once.
     pub compatibility_flags: Vec<String>,
+    /// When its scheduled handler is called, sorted, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crons: Vec<String>,
     /// SQL databases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub d1: Vec<D1Binding>,
@@ -146,6 +149,8 @@ impl LockedManifest {
             rule(&path(), rules::var_name(name).and_then(|()| rules::var_value(value)))?;
         }
         rule("vars", rules::vars_total(&self.vars))?;
+        rule("crons", triggers::crons(self.crons.iter().map(String::as_str)))?;
+        rule("crons", ascending(&self.crons))?;
         self.validate_bindings()?;
         self.egress.validate().map_err(|BrokenRule { path, rule }| LockError::Rule { path, rule })?;
         let missing = self.uses().into_iter().find(|used| !self.requires.contains(used));
@@ -166,6 +171,7 @@ impl LockedManifest {
             ("kv", self.kv.is_empty()),
             ("objects", self.objects.is_empty()),
             ("secrets", self.secrets.is_empty()),
+            ("triggers", self.crons.is_empty()),
         ];
         sections.into_iter().filter(|(_, unused)| !unused).map(|(name, _)| name.to_owned()).collect()
     }

@@ -83,6 +83,8 @@ pub struct Manifest {
     pub secrets: SecretBindings,
     /// Where its code may send requests, and which secrets are added.
     pub egress: EgressRules,
+    /// When its scheduled handler is called.
+    pub crons: Vec<String>,
 }
 
 impl Manifest {
@@ -117,6 +119,7 @@ impl Manifest {
         let mut lock = LockedManifest {
             compatibility_date: self.compatibility_date.clone(),
             compatibility_flags: self.compatibility_flags.clone(),
+            crons: self.crons.clone(),
             d1: self.d1.clone(),
             definitions: self.definitions,
             durable_objects: self.durable_objects.clone(),

@@ -20,7 +20,7 @@ const READY: [&str; 2] = [".js", ".mjs"];
 /// Endings that have to be bundled first.
 const TYPED: [&str; 3] = [".ts", ".tsx", ".mts"];
 
-const ROOT_KEYS: [&str; 17] = [
+const ROOT_KEYS: [&str; 18] = [
     "manifest",
     "name",
     "main",
@@ -38,6 +38,7 @@ const ROOT_KEYS: [&str; 17] = [
     "d1",
     "durable_objects",
     "secrets",
+    "triggers",
 ];
 
 /// What has been read so far. A key that was there and wrong is `Some(None)`: it is not reported missing as well.
@@ -57,6 +58,7 @@ pub(super) struct Draft<'a> {
     sections: Sections<'a>,
     egress: EgressRules,
     egress_item: Option<Item<'a>>,
+    crons: Vec<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -89,6 +91,9 @@ impl<'a> Draft<'a> {
             }
             "sandbox" => self.sandbox = sandbox(reader, item).unwrap_or_default(),
             "kv" | "objects" | "d1" | "durable_objects" | "secrets" => self.sections.read(reader, item),
+            "triggers" => {
+                self.crons = reader.table(item).map_or_else(Vec::new, |table| crons(reader, table));
+            }
             "egress" => {
                 self.egress_item = Some(item);
                 self.egress = outgoing::egress(reader, item);
@@ -144,6 +149,7 @@ impl<'a> Draft<'a> {
             durable_objects: given.durable_objects,
             secrets: given.secrets,
             egress: self.egress,
+            crons: self.crons,
         })
     }
 
@@ -270,6 +276,22 @@ fn limits(reader: &mut Reader<'_>, table: &DeTable<'_>) -> LimitSet {
         }
     }
     limits
+}
+
+fn crons(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Vec<String> {
+    let mut crons = Vec::new();
+    for item in Reader::items("triggers", table) {
+        if item.key != "crons" {
+            reader.other(item, &["crons"]);
+            continue;
+        }
+        let Some(texts) = reader.strings(item) else { continue };
+        if reader.keep(item, triggers::crons(texts.iter().copied())).is_some() {
+            crons = texts.into_iter().map(str::to_owned).collect();
+        }
+    }
+    crons.sort_unstable();
+    crons
 }
 
 fn sandbox(reader: &mut Reader<'_>, item: Item<'_>) -> Option<SandboxClass> {

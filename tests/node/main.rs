@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod deploys;
+mod durable_objects;
 mod egress;
 mod identity;
 mod life;

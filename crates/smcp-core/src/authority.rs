@@ -160,6 +160,11 @@ impl Authority {
         Err(self.refusal(caller, action, On::Server(server)))
     }
 
+    /// A time has come that the active version names: whoever deployed it was permitted to.
+    pub(crate) fn on_schedule(&self, server: &ServerRecord) -> Permit<UseServer> {
+        Permit { tenant: server.tenant, server: Some(server.id), act: PhantomData }
+    }
+
     fn refusal(&self, caller: &VerifiedCaller, action: Action, on: On<'_>) -> Error {
         let (what, view, target) = match on {
             On::Tenant(record) => ("tenant", Action::ViewTenant, Target::Tenant(record.id)),

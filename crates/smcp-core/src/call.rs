@@ -291,6 +291,7 @@ impl Platform {
             body,
             request_id: ctx.request_id,
             head_timeout: talk.active.call_timeout(),
+            scheduled: None,
         })
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 mod words;
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -35,6 +35,8 @@ pub struct Fleet {
     slots: BTreeMap<VersionRef, Slot>,
     records: Records,
     next: u64,
+    /// Versions whose objects keep state: of a server's, one has a process at any time.
+    alone: BTreeSet<VersionRef>,
     /// Set once the platform stops: when what still runs is killed.
     ends_at: Option<Duration>,
 }
@@ -43,7 +45,14 @@ impl Fleet {
     /// A fleet without processes.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, slots: BTreeMap::new(), records: Records::default(), next: 1, ends_at: None }
+        Self {
+            settings,
+            slots: BTreeMap::new(),
+            records: Records::default(),
+            next: 1,
+            alone: BTreeSet::new(),
+            ends_at: None,
+        }
     }
 
     /// Takes note of what happened to a version at a monotonic time. Returns whether the plan may have changed before
@@ -69,9 +78,26 @@ impl Fleet {
         let changed = slot.observe(now, event, &mut judge);
         if slot.is_gone() {
             self.slots.remove(version);
+            self.alone.remove(version);
         }
         // A version that has just become idle is worth a new plan only to somebody who waits for its place.
         changed || (finished && self.slots.values().any(Slot::wants_start))
+    }
+
+    /// A version's objects keep state: it starts when no other such version of its server has a process. To be said
+    /// before its process is asked for.
+    pub fn keep_alone(&mut self, version: &VersionRef) {
+        self.alone.insert(*version);
+    }
+
+    /// Another version of the server that has to go before this one may start.
+    fn before(&self, version: &VersionRef) -> Option<(VersionRef, &Slot)> {
+        let of_server = |other: &&VersionRef| {
+            (other.tenant, other.server) == (version.tenant, version.server) && *other != version
+        };
+        let mut others =
+            self.alone.contains(version).then_some(&self.alone).into_iter().flatten().filter(of_server);
+        others.find_map(|other| Some((*other, self.slots.get(other).filter(|slot| slot.is_awake())?)))
     }
 
     /// The platform stops: nothing starts any more, what runs gets until `grace` has passed.

@@ -29,6 +29,7 @@ mod stopping;
 pub mod storage;
 mod tenants;
 mod timeout;
+mod timers;
 pub mod vault;
 pub mod wrapper;
 

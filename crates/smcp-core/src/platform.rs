@@ -25,6 +25,7 @@ use crate::{
     settings::Settings,
     stopping::Stopping,
     timeout::within,
+    timers::Timers,
     vault::Vault,
 };
 
@@ -112,6 +113,8 @@ pub struct Platform {
     pub(crate) answers: Arc<Room>,
     /// Whose deploy is checked when.
     pub(crate) trials: Turns,
+    /// When active versions are called without anybody asking.
+    pub(crate) timers: Timers,
 }
 
 /// A platform that is open, and the administrator's key if this was its first start.
@@ -174,6 +177,7 @@ impl Platform {
             stopping: Stopping::new(),
             answers: Arc::default(),
             trials: Turns::default(),
+            timers: Timers::default(),
         };
         let first_key = platform.first_key().await?;
         Ok(Opened { platform, first_key })

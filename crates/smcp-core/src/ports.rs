@@ -14,8 +14,8 @@ mod world;
 
 pub use databases::{DatabaseRecord, Databases, Imported};
 pub use isolates::{
-    HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, Usage,
-    UsageMeter, VersionRef,
+    HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Scheduled, Target, Trial, TrialRefused,
+    Usage, UsageMeter, VersionRef,
 };
 pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
 pub use object_rows::{

@@ -181,9 +181,12 @@ impl Platform {
             return Ok(self.status(server.clone()));
         }
         // The next call should find it awake.
-        self.isolates.warm(&self.parse_version(version, &record).await?.target);
+        let active = self.parse_version(version, &record).await?;
+        self.isolates.warm(&active.target);
         self.stores.servers.activate(server.tenant, server.id, digest, server.revision).await?;
         self.forget_server(server);
+        self.timers.set(server, &active);
+        self.isolates.resume(&active.target).await?;
         if let Some(old) = server.active {
             self.isolates.retire(&version_ref(server, old)).await;
         }
@@ -235,7 +238,9 @@ impl Platform {
             self.stores.blobs.delete(server.tenant, &bundle_file::blob_name(&version)).await?;
         }
         self.stores.servers.delete(server.tenant, server.id).await?;
+        self.isolates.erase(server.tenant, server.id).await?;
         self.secrets.forget_all();
+        self.timers.forget(server);
         self.forget_server(server);
         Ok(())
     }

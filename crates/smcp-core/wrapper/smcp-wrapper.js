@@ -33,10 +33,23 @@ globalThis.fetch = async function fetch(input, init) {
 
 // Runs a hosted fetch handler inside the context of its call. The labels come in `request.cf` and not in a header:
 // taking a header off means copying the request, which cost three times as much as the rest of this file.
-function enter(request, handle) {
+function enter(request, handle, scheduled) {
   const call = { id: request.cf?.id, traceparent: request.cf?.traceparent };
+  const due = request.cf?.scheduled;
   Object.defineProperty(request, "cf", { value: undefined });
-  return calls.run(call, answer, request, handle);
+  return due ? calls.run(call, ring, due, scheduled) : calls.run(call, answer, request, handle);
+}
+
+// A time that the manifest names has come: no request of a client's. The status says how it went.
+async function ring({ cron, time }, handle) {
+  if (!handle) return new Response(null, { status: 501 });
+  try {
+    await handle({ cron, scheduledTime: time, type: "scheduled", noRetry() {} });
+    return new Response(null, { status: 200 });
+  } catch (error) {
+    console.error("Uncaught", error);
+    return new Response(null, { status: 500 });
+  }
 }
 
 // The runtime's own report of an exception has neither the stack nor the request id.
@@ -50,7 +63,15 @@ async function answer(request, handle) {
 }
 
 function wrapObject(target) {
-  const wrapped = { fetch: (request, env, ctx) => enter(request, (inner) => target.fetch(inner, env, ctx)) };
+  const scheduled = typeof target.scheduled === "function";
+  const wrapped = {
+    fetch: (request, env, ctx) =>
+      enter(
+        request,
+        (inner) => target.fetch(inner, env, ctx),
+        scheduled && ((controller) => target.scheduled(controller, env, ctx)),
+      ),
+  };
   for (const name of HANDLERS) {
     if (typeof target[name] === "function") wrapped[name] = (...args) => target[name](...args);
   }
@@ -60,7 +81,12 @@ function wrapObject(target) {
 function wrapClass(Target) {
   return class extends Target {
     fetch(request) {
-      return enter(request, (inner) => super.fetch(inner));
+      const scheduled = typeof super.scheduled === "function";
+      return enter(
+        request,
+        (inner) => super.fetch(inner),
+        scheduled && ((controller) => super.scheduled(controller)),
+      );
     }
   };
 }
@@ -79,7 +105,7 @@ export function wrap(hosted, main) {
   );
 }
 
-/** The platform's own entrypoint: checks now, scheduled events later. */
+/** The platform's own entrypoint: checks. */
 export class platform extends WorkerEntrypoint {
   ping() {
     return "pong";

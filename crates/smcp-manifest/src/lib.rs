@@ -24,8 +24,8 @@ pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
 pub use manifest::{DefinitionsMode, Manifest, SandboxClass};
 pub use module::{Module, ModuleKind, ModuleNameError};
 pub use reader::Mistake;
-pub use triggers::{Cron, MAX_CRONS};
 pub use rules::{
     DEFAULT_ENDPOINT, MAX_COMPATIBILITY_FLAGS, MAX_ENDPOINT_CHARS, MAX_VAR_BYTES, MAX_VAR_NAME_CHARS,
     MAX_VARS_BYTES,
 };
+pub use triggers::{Cron, MAX_CRONS};

@@ -23,7 +23,9 @@ impl Cron {
     pub fn parse(text: &str) -> Result<Self, String> {
         demand(text.len() <= MAX_CRON_BYTES, format!("has an entry of more than {MAX_CRON_BYTES} bytes"))?;
         let wrong = |why: &dyn fmt::Display| {
-            format!("has {text:?}, which is no cron expression ({why}): write five fields, like \"*/5 * * * *\"")
+            format!(
+                "has {text:?}, which is no cron expression ({why}): write five fields, like \"*/5 * * * *\""
+            )
         };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" *,-/#".contains(&byte);
         if text.split(' ').count() != 5 || !text.bytes().all(plain) {
@@ -40,8 +42,9 @@ impl Cron {
     /// Whether it names the minute that begins so many seconds after the start of 1970, UTC.
     #[must_use]
     pub fn names(&self, unix_seconds: i64) -> bool {
-        jiff::Timestamp::from_second(unix_seconds)
-            .is_ok_and(|time| self.0.is_time_matching(&jiff::tz::Offset::UTC.to_datetime(time)).unwrap_or(false))
+        jiff::Timestamp::from_second(unix_seconds).is_ok_and(|time| {
+            self.0.is_time_matching(&jiff::tz::Offset::UTC.to_datetime(time)).unwrap_or(false)
+        })
     }
 }
 
@@ -88,7 +91,9 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused() {
-        for wrong in ["", "* * * *", "* * * * * *", "@daily", "60 * * * *", "* * * * 8", "a b c d e", "*  * * * *"] {
+        for wrong in
+            ["", "* * * *", "* * * * * *", "@daily", "60 * * * *", "* * * * 8", "a b c d e", "*  * * * *"]
+        {
             assert!(Cron::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Cron::parse(&format!("{}0 * * * *", "0,".repeat(50))).is_err());

@@ -171,6 +171,14 @@ impl Isolates for ScriptedIsolates {
         Ok(Box::new(ScriptedTrial))
     }
 
+    async fn resume(&self, _: &Target) -> Result<()> {
+        Ok(())
+    }
+
+    async fn erase(&self, _: TenantId, _: ServerId) -> Result<()> {
+        Ok(())
+    }
+
     fn warm(&self, _: &Target) {}
 
     fn lift(&self, _: &VersionRef) {}

@@ -65,6 +65,14 @@ impl Isolates for NoIsolates {
         Err(TrialRefused { error: nothing(), logs: Vec::new() })
     }
 
+    async fn resume(&self, _: &Target) -> Result<()> {
+        Ok(())
+    }
+
+    async fn erase(&self, _: TenantId, _: ServerId) -> Result<()> {
+        Ok(())
+    }
+
     fn warm(&self, _: &Target) {}
 
     fn lift(&self, _: &VersionRef) {}

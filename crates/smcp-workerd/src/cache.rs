@@ -79,8 +79,8 @@ impl ConfigCache {
     }
 
     /// Compiles the bundle's configuration and keeps it, in place of one for another class or memory.
-    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle) -> Result<File> {
-        let text = config_text(bundle, Engine::of(target, self.heap_flags))?;
+    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle, key: Option<&str>) -> Result<File> {
+        let text = config_text(bundle, Engine::of(target, self.heap_flags), key)?;
         let path = self.path(target);
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let source = path.with_file_name(format!("{UNFINISHED}{number}.capnp"));

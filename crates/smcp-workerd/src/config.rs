@@ -88,11 +88,11 @@ pub(crate) fn fingerprint() -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// The configuration of a bundle.
+/// The configuration of a bundle; the key is that of its server's objects, if it has any.
 ///
 /// # Errors
 /// `Invalid` when a module has one of the platform's own names.
-pub(crate) fn config_text(bundle: &Bundle, engine: Engine) -> Result<String> {
+pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) -> Result<String> {
     let manifest = bundle.manifest();
     let mut text = HEAD.to_owned();
     text.push_str("  v8Flags = [ ");
@@ -118,7 +118,9 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine) -> Result<String> {
     }
     text.push_str("],\n      bindings = [ ");
     bindings::push_bindings(&mut text, manifest);
-    text.push_str("] ) ),");
+    text.push_str("]");
+    bindings::push_classes(&mut text, manifest, key);
+    text.push_str(" ) ),");
     bindings::push_services(&mut text, manifest);
     text.push_str(SURROUNDINGS);
     Ok(text)

@@ -8,7 +8,7 @@ use smcp_types::{Limits, ServerId, TenantId};
 
 use crate::{
     Child,
-    config::{HEALTH_SOCKET, MAIN_SOCKET},
+    config::{HEALTH_SOCKET, MAIN_SOCKET, bindings::STATE_SERVICE},
 };
 
 /// Where a process finds what it is given.
@@ -37,6 +37,8 @@ pub struct LaunchSpec {
     pub data: Option<PathBuf>,
     /// The services of its configuration that the socket of its storage stands behind.
     pub data_services: Vec<String>,
+    /// The folder of its Durable Objects, its own to write, if it has any.
+    pub state: Option<PathBuf>,
     /// The folder the health socket serves.
     pub health_dir: PathBuf,
     /// What it may use.
@@ -57,6 +59,7 @@ pub(crate) struct Places {
     pub(crate) egress: PathBuf,
     pub(crate) data: Option<PathBuf>,
     pub(crate) health: PathBuf,
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl LaunchSpec {
@@ -74,6 +77,9 @@ impl LaunchSpec {
             for service in &self.data_services {
                 arguments.extend(["-e".into(), named(&format!("{service}=unix:"), data)]);
             }
+        }
+        if let Some(state) = &places.state {
+            arguments.extend(["-d".into(), named(&format!("{STATE_SERVICE}="), state)]);
         }
         arguments.extend(["-b".into(), "-".into()]);
         arguments

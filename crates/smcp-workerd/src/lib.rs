@@ -17,6 +17,7 @@ mod process;
 mod run_folder;
 pub mod sandbox;
 pub mod sql;
+pub mod state;
 mod supervisor;
 mod trial;
 mod turns;

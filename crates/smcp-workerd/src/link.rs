@@ -176,7 +176,11 @@ fn outgoing(request: &HostedRequest) -> Result<Request<Full<Bytes>>, Error> {
     let authority = request.url.authority().ok_or_else(|| unfit("a URL without a host"))?;
     headers.insert(header::HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| unfit("this host"))?);
     let traceparent = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
-    let labels = serde_json::json!({ "id": request.request_id, "traceparent": traceparent }).to_string();
+    let scheduled =
+        (request.scheduled.as_ref()).map(|due| serde_json::json!({ "cron": due.cron, "time": due.at.0 }));
+    let labels = serde_json::json!({
+        "id": request.request_id, "traceparent": traceparent, "scheduled": scheduled });
+    let labels = labels.to_string();
     let labels = HeaderValue::from_str(&labels).map_err(Error::internal)?;
     headers.insert(HeaderName::from_static(LABELS_HEADER), labels);
     Ok(outgoing)

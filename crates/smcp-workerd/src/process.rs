@@ -13,7 +13,7 @@ use smcp_core::{
     fleet::{Cause, Why},
     ports::{Budgets, Clock, Purpose, Target, Workload},
 };
-use smcp_types::Limits;
+use smcp_types::{Error, Limits, Result};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::unix::pipe,
@@ -28,7 +28,8 @@ use crate::{
     exit::{End, LastWords},
     launcher::LaunchSpec,
     outlet::Outlet,
-    run_folder::{RunFolder, Socket},
+    run_folder::{RunFolder, Scratch, Socket},
+    state::StateFolders,
     watchdog::Watchdog,
 };
 
@@ -59,6 +60,8 @@ pub(crate) struct Host {
     pub(crate) clock: Arc<dyn Clock>,
     /// What processes may use.
     pub(crate) services: Services,
+    /// What Durable Objects keep.
+    pub(crate) state: Arc<StateFolders>,
     /// Whether loops are found.
     pub(crate) watchdog: bool,
 }
@@ -83,11 +86,21 @@ pub(crate) struct Process {
 }
 
 impl Host {
-    /// Starts a process with this configuration. It ends on an order, or when all senders of orders are gone.
+    /// What stands in front of the ids of a version's objects, if it has any.
+    ///
+    /// # Errors
+    /// When it can be neither read nor made.
+    pub(crate) fn key(&self, target: &Target) -> Result<Option<String>> {
+        let key = target.keeps_state().then(|| self.state.key(&target.version));
+        key.transpose().map_err(Error::internal)
+    }
+
+    /// Starts a process with this configuration; a serving one with the folder that its objects have, if any. It ends on
+    /// an order, or when all senders of orders are gone.
     pub(crate) async fn start(
         &self,
         (target, purpose): (&Target, Purpose),
-        config: File,
+        (config, state): (File, Option<PathBuf>),
         inbox: Inbox,
         outlet: Outlet,
     ) -> io::Result<Process> {
@@ -100,6 +113,10 @@ impl Host {
         });
         let (number, socket, health) = self.run.sockets()?;
         let counters = self.counters(number, &workload)?;
+        let scratch = match purpose {
+            Purpose::Trial if target.keeps_state() => Some(self.run.scratch(number)?),
+            Purpose::Trial | Purpose::Serving => None,
+        };
         let (control_in, control) = pipe::pipe()?;
         let spec = LaunchSpec {
             binary: self.binary.clone(),
@@ -110,6 +127,7 @@ impl Host {
             egress: counters.egress.path().to_owned(),
             data: counters.data.as_ref().map(|data| data.path().to_owned()),
             data_services: bindings::data_services(&target.manifest),
+            state: scratch.as_ref().map(|scratch| scratch.path().to_owned()).or(state),
             health_dir: self.run.health(),
             limits: target.limits,
             class: target.class,
@@ -130,6 +148,7 @@ impl Host {
         let watcher = Watcher {
             child,
             sockets: [socket, health],
+            scratch,
             counters,
             limits: target.limits,
             account: Arc::clone(&account),
@@ -201,6 +220,7 @@ impl Process {
 struct Watcher {
     child: Child,
     sockets: [Socket; 2],
+    scratch: Option<Scratch>,
     counters: Counters,
     limits: Limits,
     account: Arc<Account>,
@@ -251,7 +271,7 @@ impl Watcher {
             Err(error) => End::unseen(format!("cannot be watched: {error}")),
         };
         // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
-        drop((self.sockets, self.counters));
+        drop((self.sockets, self.counters, self.scratch));
         exited.send_replace(Some(end));
     }
 

@@ -19,6 +19,9 @@ const MAX_PATH: usize = 107;
 /// Room for the longest name this module gives: `/`, a number and `.h`.
 const MAX_NAME: usize = 1 + 20 + 2;
 
+/// Suffix of folders that go with their process.
+const SCRATCH: &str = ".s";
+
 /// The folder. Every socket in it is ours; every process gets its own.
 pub(crate) struct RunFolder {
     path: PathBuf,
@@ -49,6 +52,8 @@ impl RunFolder {
             let entry = entry?;
             if entry.file_type()?.is_socket() {
                 fs::remove_file(entry.path())?;
+            } else if entry.file_name().to_string_lossy().ends_with(SCRATCH) {
+                fs::remove_dir_all(entry.path())?;
             }
         }
         let folder = Self { path, next: AtomicU64::new(1) };
@@ -73,11 +78,36 @@ impl RunFolder {
         Ok(socket)
     }
 
+    /// A folder that goes when it is dropped: what a trial's objects keep.
+    pub(crate) fn scratch(&self, number: u64) -> io::Result<Scratch> {
+        let path = self.path.join(format!("{number}{SCRATCH}"));
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Scratch { path })
+    }
+
     /// A pair of listening sockets for a new process, and the number that is its own.
     pub(crate) fn sockets(&self) -> io::Result<(u64, Socket, Socket)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let bind = |suffix| Socket::bind(self.path.join(format!("{number}{suffix}")));
         Ok((number, bind("")?, bind(".h")?))
+    }
+}
+
+/// A folder of ours that goes when it is dropped.
+pub(crate) struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What could not be removed goes when the folder is opened again.
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 

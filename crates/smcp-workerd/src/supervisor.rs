@@ -1,6 +1,7 @@
 //! The supervisor: owns the fleet, carries out its plans, and is the platform's way to hosted code.
 
 mod admission;
+mod alarms;
 mod call;
 mod desk;
 mod generation;
@@ -30,6 +31,7 @@ use crate::{
     capability::Services,
     process::{Host, Inbox},
     run_folder::RunFolder,
+    state::StateFolders,
     trial,
 };
 use shared::Shared;
@@ -69,6 +71,8 @@ pub struct Parts {
     pub launcher: Arc<dyn Launcher>,
     /// What hosted code may use beside its processor and memory.
     pub services: Services,
+    /// What Durable Objects keep.
+    pub state: Arc<StateFolders>,
 }
 
 /// Runs hosted code: one process per version, as the fleet plans. Dropping it kills every process.
@@ -104,6 +108,7 @@ impl Supervisor {
             run,
             clock: Arc::clone(&parts.clock),
             services: parts.services,
+            state: parts.state,
             watchdog: options.watchdog,
         };
         let shared = Arc::new(Shared::new(Fleet::new(options.fleet), host, cache, parts.logs, parts.bundles));
@@ -156,6 +161,15 @@ impl Isolates for Supervisor {
         Ok(Box::new(started))
     }
 
+    async fn resume(&self, target: &Target) -> Result<()> {
+        self.shared.resume_alarms(target).await
+    }
+
+    async fn erase(&self, tenant: TenantId, server: ServerId) -> Result<()> {
+        self.shared.forget_alarms(tenant, server);
+        self.shared.host.state.erase(tenant, server).await.map_err(Error::internal)
+    }
+
     fn warm(&self, target: &Target) {
         self.shared.warm(target);
     }
@@ -196,6 +210,7 @@ impl UsageMeter for Supervisor {
 async fn execute(shared: Arc<Shared>) {
     loop {
         let (effects, wake_in) = shared.step();
+        let ring_in = shared.ring_alarms();
         for effect in effects {
             match effect {
                 Effect::Start { target, generation, inbox } => {
@@ -208,7 +223,7 @@ async fn execute(shared: Arc<Shared>) {
             }
         }
         let deadline = async {
-            match wake_in {
+            match [wake_in, ring_in].into_iter().flatten().min() {
                 Some(duration) => shared.host.clock.sleep(duration).await,
                 None => std::future::pending().await,
             }

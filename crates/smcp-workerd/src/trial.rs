@@ -72,7 +72,7 @@ pub(crate) async fn start(
     let config = async {
         match cache.get(target)? {
             Some(file) => Ok(file),
-            None => cache.make(target, bundle).await,
+            None => cache.make(target, bundle, host.key(target)?.as_deref()).await,
         }
     };
     match attempt(host, books, target, config, &logs).await {
@@ -107,7 +107,7 @@ async fn attempt(
         clock: Arc::clone(&host.clock),
     };
     let mut process =
-        host.start((target, Purpose::Trial), config, inbox, outlet).await.map_err(Error::internal)?;
+        host.start((target, Purpose::Trial), (config, None), inbox, outlet).await.map_err(Error::internal)?;
     charge(books, target.version, &process);
     let ready = tokio::select! {
         ready = process.ready() => Some(ready),

@@ -12,6 +12,9 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(word) if word == smcp_workerd::sandbox::STUB_WORD => return smcp_workerd::sandbox::stub_main(),
         Some(word) if word == smcp_workerd::sql::SQL_WORD => return smcp_workerd::sql::sql_main(),
+        Some(word) if word == smcp_workerd::state::ALARMS_WORD => {
+            return smcp_workerd::state::alarms_main();
+        }
         Some(_) | None => {}
     }
     cli::main()

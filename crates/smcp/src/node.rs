@@ -38,6 +38,7 @@ use smcp_workerd::{
     capability::{self, Services, d1::D1Service, kv::KvService, objects::ObjectsService},
     sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
     sql::{SqlDatabases, SqlLimits},
+    state::StateFolders,
 };
 use tokio::{
     net::TcpListener,
@@ -152,6 +153,7 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
         () = node.logbook.run() => {}
         () = sweep(&node) => {}
         () = node.databases.run() => {}
+        () = node.platform.run_timers() => {}
     }
     node.stop(config.drain).await
 }
@@ -204,6 +206,7 @@ async fn assemble(
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let sandbox = Arc::new(sandbox);
     let databases = databases(&data, &sandbox, &clock)?;
+    let state = state_folders(&data, &sandbox, (&clock, &entropy))?;
     let outbound = outbound::open(outbound::Needs {
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -229,7 +232,8 @@ async fn assemble(
         clock: Arc::clone(&clock),
         logs: logbook.clone(),
         bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
-        launcher: sandbox,
+        launcher: sandbox.clone(),
+        state,
         services: services(&storage, D1Service::new(databases.clone(), Arc::clone(&clock)), outbound),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
@@ -309,6 +313,19 @@ fn databases(data: &DataDir, sandbox: &Arc<Sandbox>, clock: &Arc<dyn Clock>) -> 
     })
 }
 
+/// Folders of Durable Objects, in the tenants' own.
+fn state_folders(
+    data: &DataDir,
+    sandbox: &Arc<Sandbox>,
+    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+) -> Result<Arc<StateFolders>> {
+    let (sandbox, clock, entropy) = (Arc::clone(sandbox), Arc::clone(clock), Arc::clone(entropy));
+    StateFolders::new(data.join("tenants"), sandbox, clock, entropy).map(Arc::new).map_err(|error| {
+        let message = format!("this program cannot be started in the sandbox to read alarms: {error}");
+        Error::Unavailable(Refusal::new(message))
+    })
+}
+
 /// What hosted code may use.
 fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) -> Services {
     let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
@@ -317,7 +334,7 @@ fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) 
         objects: Arc::new(ObjectsService::new(stores)),
         d1: Arc::new(d1),
         outbound,
-        offered: &["egress", "kv", "objects", "d1"],
+        offered: &["egress", "kv", "objects", "d1", "durable_objects", "triggers"],
         ..Services::closed()
     }
 }

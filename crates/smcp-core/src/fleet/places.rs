@@ -98,6 +98,7 @@ impl Fleet {
 impl Draft<'_> {
     /// Starts those who wait as far as there are places, and finds room for the rest.
     pub(super) fn share_places(&mut self) {
+        self.one_of_each_server();
         if self.starts.is_empty() && self.wishes.is_empty() {
             return;
         }

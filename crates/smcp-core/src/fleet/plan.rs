@@ -1,6 +1,6 @@
 //! From the state of all slots to actions: deadlines, idleness, drains.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use smcp_types::Limit;
 
@@ -64,7 +64,10 @@ impl Draft<'_> {
         if slot.waiting > 0 {
             self.want_start(version, slot);
         } else if slot.wanted && self.fleet.ends_at.is_none() {
-            self.wishes.push(version);
+            // The one before it goes by itself.
+            if self.fleet.before(&version).is_none() {
+                self.wishes.push(version);
+            }
         } else {
             self.forget(version, slot, self.now);
         }
@@ -120,9 +123,34 @@ impl Draft<'_> {
 
     fn want_start(&mut self, version: VersionRef, slot: &Slot) {
         // While the platform stops, waiting calls are refused by `admission`; there is nothing to do for them.
-        if self.fleet.ends_at.is_none() {
-            self.starts.push((slot.waiting_since, version));
+        if self.fleet.ends_at.is_some() {
+            return;
         }
+        match self.fleet.before(&version) {
+            None => self.starts.push((slot.waiting_since, version)),
+            Some((other, before)) => self.make_way(other, before),
+        }
+    }
+
+    /// Stops a process that another version of its server waits for, unless calls keep it busy or it goes already.
+    fn make_way(&mut self, version: VersionRef, slot: &Slot) {
+        if let Phase::Ready { generation, drain_until: None, .. } = slot.phase
+            && slot.is_quiet()
+        {
+            self.stop(version, generation, self.fleet.settings.stop_grace, Why::Retired);
+        }
+    }
+
+    /// Of versions of one server whose objects keep state, only one may be started: who has waited longest.
+    pub(super) fn one_of_each_server(&mut self) {
+        let fleet = self.fleet;
+        let mut taken = BTreeSet::new();
+        let mut first = |version: &VersionRef| {
+            !fleet.alone.contains(version) || taken.insert((version.tenant, version.server))
+        };
+        self.starts.sort_unstable();
+        self.starts.retain(|(_, version)| first(version));
+        self.wishes.retain(first);
     }
 
     /// Whether a time has come; if not, the plan is asked again then.

@@ -38,6 +38,14 @@ pub struct Target {
     pub networks: Arc<[IpNet]>,
 }
 
+impl Target {
+    /// Whether its objects keep state: at most one process of its server may run at any time.
+    #[must_use]
+    pub fn keeps_state(&self) -> bool {
+        !self.manifest.durable_objects.is_empty()
+    }
+}
+
 /// A body as it arrives from hosted code: chunks, or the error that cut it off.
 pub type HostedBody = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
@@ -56,6 +64,17 @@ pub struct HostedRequest {
     pub request_id: RequestId,
     /// Longest wait for the response head, waking included.
     pub head_timeout: Duration,
+    /// Set when it is no request of a client's but a time that has come: the scheduled handler answers it.
+    pub scheduled: Option<Scheduled>,
+}
+
+/// A time that hosted code asked to be called at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The cron expression, as the manifest has it.
+    pub cron: String,
+    /// The minute that it names.
+    pub at: UnixMillis,
 }
 
 /// A response as hosted code gave it: nothing in it is trusted yet.
@@ -182,6 +201,18 @@ pub trait Isolates: Send + Sync + 'static {
         target: &Target,
         bundle: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused>;
+
+    /// Takes a version's alarms up again after the platform has started: a process starts when the first is due.
+    ///
+    /// # Errors
+    /// When what is stored about them cannot be read.
+    async fn resume(&self, target: &Target) -> Result<()>;
+
+    /// A server is gone for good: removes what its objects kept.
+    ///
+    /// # Errors
+    /// When it cannot be taken away.
+    async fn erase(&self, tenant: TenantId, server: ServerId) -> Result<()>;
 
     /// Starts a process that will soon be needed, if a place is free; nobody waits for it.
     fn warm(&self, target: &Target);

@@ -10,7 +10,7 @@ use crate::{
     egress::EgressRules,
     module,
     reader::{Item, Reader},
-    rules,
+    rules, triggers,
 };
 
 /// The one format of `smcp.toml` there is.

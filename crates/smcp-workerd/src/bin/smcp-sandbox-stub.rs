@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let word = std::env::args_os().nth(1);
-    if word.is_some_and(|word| word == smcp_workerd::sql::SQL_WORD) {
-        return smcp_workerd::sql::sql_main();
+    match word.as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some(smcp_workerd::sql::SQL_WORD) => smcp_workerd::sql::sql_main(),
+        Some(smcp_workerd::state::ALARMS_WORD) => smcp_workerd::state::alarms_main(),
+        Some(_) | None => smcp_workerd::sandbox::stub_main(),
     }
-    smcp_workerd::sandbox::stub_main()
 }

@@ -52,8 +52,7 @@ impl D1Service {
         let ask = ask(&request)?;
         let (head, body) = request.into_parts();
         let mut share = Share::new(&self.room, from.version.tenant);
-        let read =
-            body::read((&head.headers, body), (MAX_REQUEST, "a request to a database"), &mut share);
+        let read = body::read((&head.headers, body), (MAX_REQUEST, "a request to a database"), &mut share);
         let body = tokio::select! {
             read = read => read?,
             () = self.clock.sleep(ARRIVAL) => {

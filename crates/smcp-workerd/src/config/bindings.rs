@@ -48,6 +48,13 @@ pub(super) fn push_bindings(text: &mut String, manifest: &LockedManifest) {
         push_literal(text, value.as_bytes());
         text.push_str(" ), ");
     }
+    for one in &manifest.durable_objects {
+        text.push_str("( name = ");
+        push_literal(text, one.binding.as_bytes());
+        text.push_str(", durableObjectNamespace = ");
+        push_literal(text, one.class.as_bytes());
+        text.push_str(" ), ");
+    }
     for (binding, written) in stores(manifest) {
         text.push_str("( name = ");
         push_literal(text, binding.as_bytes());
@@ -66,8 +73,28 @@ pub(super) fn push_bindings(text: &mut String, manifest: &LockedManifest) {
     }
 }
 
+/// The name of the service that is the folder of objects.
+pub(crate) const STATE_SERVICE: &str = "state";
+
+/// The classes whose objects keep their state, and where.
+pub(super) fn push_classes(text: &mut String, manifest: &LockedManifest, key: Option<&str>) {
+    let Some(key) = key.filter(|_| !manifest.durable_objects.is_empty()) else { return };
+    text.push_str(",\n      durableObjectStorage = ( localDisk = \"state\" ), durableObjectNamespaces = [ ");
+    for one in &manifest.durable_objects {
+        text.push_str("( className = ");
+        push_literal(text, one.class.as_bytes());
+        text.push_str(", uniqueKey = ");
+        push_literal(text, format!("{}-{key}", one.class).as_bytes());
+        text.push_str(", enableSql = true ), ");
+    }
+    text.push(']');
+}
+
 /// The services behind bindings of storage: all on one socket, each with its name in a header.
 pub(super) fn push_services(text: &mut String, manifest: &LockedManifest) {
+    if !manifest.durable_objects.is_empty() {
+        text.push_str("\n    ( name = \"state\", disk = ( path = \"/state\", writable = true ) ),");
+    }
     for (binding, _) in stores(manifest) {
         text.push_str("\n    ( name = ");
         push_literal(text, service(binding).as_bytes());

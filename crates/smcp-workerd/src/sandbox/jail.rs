@@ -41,6 +41,7 @@ use crate::{
     Child, LaunchSpec, Launcher,
     child::{Belongings, Life},
     launcher::{FIRST_FREE_FD, Places},
+    state::QUOTA,
 };
 
 /// Private memory of a process that has done nothing yet, almost all of it reserved for code and never used.
@@ -49,6 +50,8 @@ const RESERVED_FOR_CODE: u64 = 544 << 20;
 const EGRESS: &str = "/out/egress.sock";
 const DATA: &str = "/out/data.sock";
 const HEALTH: &str = "/health";
+/// Where its Durable Objects find their folder.
+const STATE: &str = "/state";
 
 /// How a node starts processes.
 #[derive(Clone, Debug)]
@@ -270,24 +273,28 @@ impl Launcher for Sandbox {
         let mut files =
             vec![Visible::socket(&spec.egress, egress), Visible::folder(&spec.health_dir, health)];
         files.extend(spec.data.iter().map(|data| Visible::socket(data, Path::new(DATA))));
+        files.extend(spec.state.iter().map(|state| Visible::state(state, Path::new(STATE))));
         let mut more = Vec::new();
         let places = if self.options.layers.has(Layer::MountNs) {
             Places {
                 egress: EGRESS.into(),
                 data: spec.data.as_ref().map(|_| DATA.into()),
                 health: HEALTH.into(),
+                state: spec.state.as_ref().map(|_| STATE.into()),
             }
         } else {
             // The folders above them may be closed to the user it becomes; an open descriptor is a way past them.
             more.extend([place(&spec.egress)?, place(&spec.health_dir)?]);
             let data = spec.data.as_ref().map(|data| place(data)).transpose()?;
+            let state = spec.state.as_ref().map(|state| place(state)).transpose()?;
             let open = |number: i32| PathBuf::from(format!("/proc/self/fd/{number}"));
             let places = Places {
                 egress: open(FIRST_FREE_FD),
                 data: data.as_ref().map(|_| open(FIRST_FREE_FD + 2)),
                 health: open(FIRST_FREE_FD + 1),
+                state: state.as_ref().map(|_| open(FIRST_FREE_FD + 2 + i32::from(data.is_some()))),
             };
-            more.extend(data);
+            more.extend(data.into_iter().chain(state));
             places
         };
         let arguments = spec.arguments(&places);
@@ -301,7 +308,7 @@ impl Launcher for Sandbox {
             tenant: spec.tenant.to_string(),
             label: spec.label,
             files,
-            largest_file: 0,
+            largest_file: if spec.state.is_some() { QUOTA } else { 0 },
             stdin: spec.config.into(),
             descriptors: [spec.listen, spec.health, spec.control].into_iter().chain(more).collect(),
         };

@@ -84,6 +84,7 @@ impl Shared {
             state.fleet.observe(now, version, Event::CallStarted { generation, traffic: Traffic::Call });
             return Ok(Admitted::Now(ticket));
         }
+        state.keep_alone(target);
         state.fleet.observe(now, version, Event::CallWaiting);
         let (answer, promise) = oneshot::channel();
         let id = state.next_waiter;

@@ -160,7 +160,7 @@ fn stream_body<K: Keep>(
 }
 
 /// Waits for a ticket; says so if the caller stops waiting.
-async fn admit(shared: &Arc<Shared>, target: &Target, traffic: Traffic) -> Result<Ticket> {
+pub(super) async fn admit(shared: &Arc<Shared>, target: &Target, traffic: Traffic) -> Result<Ticket> {
     let (id, promise) = match shared.admit(target, traffic)? {
         Admitted::Now(ticket) => return Ok(ticket),
         Admitted::Later { id, promise } => (id, promise),

@@ -14,14 +14,18 @@ use super::{
     shared::{Ready, Shared},
     words::LIFT,
 };
-use crate::{exit::End, link::Link, process::Inbox};
+use crate::{exit::End, link::Link, process::Inbox, state::Claim};
 
 /// Runs one generation to its end and reports what becomes of it.
 pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generation, inbox: Inbox) {
     let version = target.version;
     let begun = shared.host.clock.monotonic();
     let (gone, watched) = watch::channel(None);
-    let (started, end) = live(&shared, &target, generation, inbox, watched).await;
+    let claim = if target.keeps_state() { Some(shared.host.state.claim(&version).await) } else { None };
+    let (started, end) = live(&shared, &target, (generation, claim.as_ref()), inbox, watched).await;
+    if let Some(claim) = claim {
+        shared.settle_alarms(&target, &claim).await;
+    }
     let lived = shared.host.clock.monotonic().saturating_sub(begun);
     let cause = end.cause.clone();
     let reason = cause.reason.clone();
@@ -48,7 +52,7 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
 async fn live(
     shared: &Arc<Shared>,
     target: &Target,
-    generation: Generation,
+    (generation, claim): (Generation, Option<&Claim>),
     mut inbox: Inbox,
     gone: watch::Receiver<Option<End>>,
 ) -> (bool, End) {
@@ -62,8 +66,17 @@ async fn live(
         Ok(config) => config,
         Err(error) => return failed(error.to_string()),
     };
+    let state = match claim {
+        Some(claim) => shared.host.state.open(claim).await.map(Some),
+        None => Ok(None),
+    };
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => return failed(error.to_string()),
+    };
+    let given = (config, state);
     let mut process =
-        match shared.host.start((target, Purpose::Serving), config, inbox, shared.outlet(target)).await {
+        match shared.host.start((target, Purpose::Serving), given, inbox, shared.outlet(target)).await {
             Ok(process) => process,
             Err(error) => return failed(format!("the platform could not start a process: {error}")),
         };
@@ -75,9 +88,16 @@ async fn live(
     let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
     shared.started(version, generation, Ready { link, account, workload, gone });
     let overrun = process.overrun();
+    let overflow = async {
+        match claim {
+            Some(_) => shared.host.state.overflow(version).await,
+            None => std::future::pending().await,
+        }
+    };
     let cause = tokio::select! {
         end = process.ended() => return (true, end),
         cause = overrun => cause,
+        cause = overflow => cause,
     };
     shared.observe(version, Event::Overrun { generation, cause });
     (true, process.ended().await)
@@ -89,5 +109,5 @@ async fn config(shared: &Shared, target: &Target) -> Result<File> {
         return Ok(file);
     }
     let bundle = shared.bundles.load(&target.version).await?;
-    shared.cache.make(target, &bundle).await
+    shared.cache.make(target, &bundle, shared.host.key(target)?.as_deref()).await
 }

@@ -10,11 +10,12 @@ use smcp_core::{
     fleet::{Denied, Event, Fleet, Generation, Traffic},
     ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef, Workload},
 };
-use smcp_types::Result;
+use smcp_types::{Result, ServerId, TenantId};
 use tokio::sync::{Notify, watch};
 
 use super::{
     admission::Waiter,
+    alarms::Alarm,
     desk::Desk,
     ledger::{Books, Ledger, Run},
     words::{hosted_state, refusal},
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     logs: Arc<dyn LogSink>,
     state: Mutex<State>,
     pub(super) books: Books,
+    alarms: Mutex<BTreeMap<(TenantId, ServerId), Alarm>>,
     pub(super) changed: Notify,
     pub(super) quiet: watch::Sender<bool>,
 }
@@ -79,12 +81,17 @@ impl Shared {
         let state = State { fleet, running, desks, waiters, next_waiter: 0, stopping: false };
         let (state, books) = (Mutex::new(state), Books::default());
         let (changed, quiet) = (Notify::new(), watch::Sender::new(false));
-        Self { host, cache, bundles, logs, state, books, changed, quiet }
+        let alarms = Mutex::default();
+        Self { host, cache, bundles, logs, state, books, alarms, changed, quiet }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Every change under the lock is complete before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn alarms(&self) -> MutexGuard<'_, BTreeMap<(TenantId, ServerId), Alarm>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -95,6 +102,7 @@ impl Shared {
     pub(super) fn warm(self: &Arc<Self>, target: &Target) {
         let mut state = self.lock();
         state.desk(target).target = target.clone();
+        state.keep_alone(target);
         let changed = state.fleet.observe(self.now(), &target.version, Event::Wanted);
         self.after(state, changed);
     }
@@ -212,6 +220,13 @@ impl State {
     /// The desk of a version, opened if there is none.
     pub(super) fn desk(&mut self, target: &Target) -> &mut Desk {
         self.desks.entry(target.version).or_insert_with(|| Desk::new(target.clone()))
+    }
+
+    /// Objects that keep state are of one process, whichever version it runs.
+    pub(super) fn keep_alone(&mut self, target: &Target) {
+        if target.keeps_state() {
+            self.fleet.keep_alone(&target.version);
+        }
     }
 
     /// A call has left, or stopped waiting.

@@ -35,6 +35,7 @@ use smcp_workerd::{
     capability::Services,
     in_runtime, locate,
     sandbox::{Layers, Sandbox, SandboxOptions},
+    state::StateFolders,
 };
 use tokio::sync::Notify;
 
@@ -187,12 +188,21 @@ impl Stage {
             fleet,
             watchdog,
         };
+        let launcher = Arc::new(sandbox(folder.path()));
+        let entropy = Arc::new(CountingEntropy::default());
+        let state = StateFolders::new(
+            folder.path().join("tenants"),
+            Arc::clone(&launcher),
+            Arc::clone(&clock),
+            entropy,
+        );
         let parts = Parts {
             clock: Arc::clone(&clock),
             logs: lines.clone(),
             bundles: shelf.clone(),
-            launcher: Arc::new(sandbox(folder.path())),
+            launcher,
             services,
+            state: Arc::new(state.unwrap()),
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let (authority, [caller, other]) = admins(clock).await;
@@ -336,6 +346,7 @@ pub(crate) fn request(path: &str) -> HostedRequest {
         body: Bytes::new(),
         request_id: RequestId::from_bytes([7; 16]),
         head_timeout: PATIENCE,
+        scheduled: None,
     }
 }
 

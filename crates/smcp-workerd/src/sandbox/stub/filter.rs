@@ -80,7 +80,7 @@ fn allowed(job: &Job) -> Step<Rules> {
     let state = STATE.iter().chain(STATE_HERE).filter(|_| job.has_state());
     let calls = SEEN.iter().chain(SEEN_HERE).chain(margin).chain(state).chain(&[libc::SYS_clone3]);
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
-    for (call, argument, values) in by_value() {
+    for (call, argument, values) in by_value(job) {
         let equal = values.iter().map(|value| rule(&[(argument, is(*value))]));
         rules.insert(call, equal.collect::<Step<_>>()?);
     }
@@ -112,14 +112,15 @@ fn allowed(job: &Job) -> Step<Rules> {
 }
 
 /// Calls one of whose arguments must be one of a few values.
-fn by_value() -> [(c_long, u8, Vec<i32>); 5] {
+fn by_value(job: &Job) -> [(c_long, u8, Vec<i32>); 5] {
     let ioctls = [libc::TCGETS, libc::FIONREAD, libc::FIONBIO];
     // Requests are numbers of 32 bits, whatever type the library gives them.
     #[allow(clippy::cast_possible_truncation, reason = "the kernel reads 32 bits")]
     let ioctls = ioctls.iter().map(|request| *request as i32).collect();
     // No locks: all processes see the same few files, and who tries the others' locks reads what they write with them, a
-    // message from tenant to tenant. A folder of state is one process's alone, so what is in it needs none.
-    let descriptors = vec![
+    // message from tenant to tenant. SQLite in a process with a folder of state cannot do without: two such tenants that
+    // have both broken out of the runtime could pass messages this way (docs/security.md).
+    let mut descriptors = vec![
         libc::F_DUPFD,
         libc::F_DUPFD_CLOEXEC,
         libc::F_GETFD,
@@ -127,6 +128,9 @@ fn by_value() -> [(c_long, u8, Vec<i32>); 5] {
         libc::F_GETFL,
         libc::F_SETFL,
     ];
+    if job.has_state() {
+        descriptors.extend([libc::F_SETLK, libc::F_GETLK]);
+    }
     [
         (libc::SYS_socket, 0, vec![libc::AF_UNIX]),
         (libc::SYS_socketpair, 0, vec![libc::AF_UNIX]),

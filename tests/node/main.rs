@@ -6,6 +6,7 @@ mod deploys;
 mod durable_objects;
 mod egress;
 mod identity;
+mod injection;
 mod life;
 mod limits;
 mod storage;

@@ -24,7 +24,10 @@ pub fn binary() -> PathBuf {
 /// A command with nothing of this machine's configuration.
 #[allow(clippy::disallowed_methods, reason = "tests start the binary they test")]
 pub fn command(home: &Path) -> Command {
-    let mut command = Command::new(binary());
+    bare(Command::new(binary()), home)
+}
+
+fn bare(mut command: Command, home: &Path) -> Command {
     command
         .env_clear()
         .env("SMCP_SANDBOX_STRICT", "true")
@@ -108,6 +111,16 @@ impl Node {
         let mut command = command(self.folder.path());
         command.env("SMCP_ENDPOINT", &self.url).env("SMCP_KEY", key);
         command.arg("--json").args(words).output().unwrap()
+    }
+
+    /// Runs a line of a README in a shell that finds the binary by its name.
+    #[allow(clippy::disallowed_methods, reason = "a shell as the reader of the README has it")]
+    pub fn shell(&self, folder: &Path, line: &str, variables: &[(&str, &str)]) -> Output {
+        let mut shell = bare(Command::new("/bin/sh"), self.folder.path());
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary().parent().unwrap().display());
+        shell.env("PATH", path).env("SMCP_ENDPOINT", &self.url).env("SMCP_KEY", &self.admin);
+        shell.env("SMCP_TENANT", "demo").envs(variables.iter().copied());
+        shell.current_dir(folder).args(["-ec", line]).output().unwrap()
     }
 
     /// Writes a project of one JavaScript module and deploys it.

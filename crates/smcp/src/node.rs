@@ -76,12 +76,23 @@ pub(crate) struct NodeConfig {
     pub(crate) max_awake: usize,
     /// How long in-flight calls may take when the node stops.
     pub(crate) drain: Duration,
-    /// Networks that are not public and that single servers may reach.
-    pub(crate) networks: Vec<OpenedNetwork>,
+    /// The way out of hosted code.
+    pub(crate) egress: EgressConfig,
     /// How hosted code is locked in.
     pub(crate) sandbox: SandboxConfig,
     /// One JSON line per event on standard output instead of words.
     pub(crate) json: bool,
+}
+
+/// What an operator decides about the way out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EgressConfig {
+    /// Networks that are not public and that single servers may reach.
+    pub(crate) networks: Vec<OpenedNetwork>,
+    /// Where names are looked up; `None` for the system's name servers.
+    pub(crate) resolver: Option<SocketAddr>,
+    /// A file of certificate authorities beside the system's.
+    pub(crate) roots: Option<PathBuf>,
 }
 
 /// What an operator decides about the sandbox.
@@ -214,6 +225,7 @@ async fn assemble(
         ring: Arc::clone(&ring),
         secrets: secrets.clone(),
         settings: &settings,
+        config: &config.egress,
         address,
     })?;
     let options = Options {
@@ -361,7 +373,7 @@ fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
     Ok(Settings {
         external_url: ExternalUrl::parse(config.external_url.as_deref().unwrap_or(&default))?,
         allowed_origins: config.allowed_origins.clone(),
-        networks: config.networks.clone(),
+        networks: config.egress.networks.clone(),
     })
 }
 

@@ -99,6 +99,24 @@ fn all_mistakes_of_the_layers_come_together() {
 }
 
 #[test]
+fn a_name_server_is_an_address_at_the_port_of_dns() {
+    for (text, address) in [
+        ("10.0.0.53", Some("10.0.0.53:53")),
+        ("10.0.0.53:5353", Some("10.0.0.53:5353")),
+        ("2001:db8::53", Some("[2001:db8::53]:53")),
+        ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
+        ("dns.example.com", None),
+        ("10.0.0.53:", None),
+    ] {
+        let variables = &[("HOME", "/home/u"), ("SMCP_EGRESS_RESOLVER", text)];
+        let read = NodeSettings::read(&layers(&[], variables, ""));
+        let resolver = read.map(|settings| settings.into_config(false).egress.resolver);
+        let expected = address.map(|address| Some(address.parse().unwrap()));
+        assert_eq!(resolver.ok(), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_node_listens_to_the_network_behind_tls_alone() {
     let home = ("HOME", "/home/u");
     for (listen, url, fine) in [

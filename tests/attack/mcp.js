@@ -5,7 +5,7 @@ const LEGACY = "2025-11-25";
 const INFO = { name: "hostile", version: "1.0.0" };
 const TOOL = { name: "attack", description: "Tries one thing.", inputSchema: { type: "object" } };
 
-/** A worker around `attack(row, { env, ctx, request, id })`, which gives text or a whole `Response`. */
+/** A worker around `attack(row, { env, ctx, request, id, told })`, which gives text or a whole `Response`. */
 export function serve(attack) {
   return {
     async fetch(request, env, ctx) {
@@ -23,7 +23,7 @@ export function serve(attack) {
       if (method === "initialize") return say({ protocolVersion: LEGACY, capabilities: { tools: {} }, serverInfo: INFO });
       if (method === "tools/list") return say({ tools: [TOOL], ...caching });
       if (method === "tools/call") {
-        const told = await attack(params.arguments?.row ?? "-", { env, ctx, request, id });
+        const told = await attack(params.arguments?.row ?? "-", { env, ctx, request, id, told: params.arguments ?? {} });
         return told instanceof Response ? told : say({ content: [{ type: "text", text: String(told) }] });
       }
       return Response.json({ jsonrpc: "2.0", id, error: { code: -32601, message: "Method not found" } }, { status: modern ? 404 : 200 });

@@ -2,13 +2,18 @@
 
 mod bare;
 mod cap;
+mod capability;
 mod case;
+mod client;
 mod hosted;
 mod jail;
 mod native;
 mod neighbour;
 mod node;
+mod outside;
 mod seen;
+mod socket;
+mod stage;
 mod watch;
 mod wire;
 
@@ -31,6 +36,7 @@ pub(crate) struct Programs {
     smcp: PathBuf,
     prober: PathBuf,
     jail: PathBuf,
+    outside: PathBuf,
 }
 
 /// One attempt that a node of its own is needed for.
@@ -42,8 +48,8 @@ pub(crate) fn run(full: bool, only: Option<&str>) -> Result<Outcome> {
     signals::note()?;
     setup::npm(&["runtime"])?;
     println!("building smcp and the prober");
-    let [smcp, prober, jail] = programs::attack()?;
-    let programs = Programs { smcp, prober, jail };
+    let [smcp, prober, jail, outside] = programs::attack()?;
+    let programs = Programs { smcp, prober, jail, outside };
     let landlock = programs::landlock_version(&programs.prober)?;
     let cases = case::all(only, landlock)?;
     let mut tally = Tally::default();
@@ -77,6 +83,11 @@ fn what_is_missing(tally: &mut Tally) {
 
 fn attack(cases: &[Case], programs: &Programs, tally: &mut Tally) -> Result<[Figures; 2]> {
     let of = |kind| cases.iter().filter(|case| case.kind == kind).collect::<Vec<_>>();
+    let new = [Kind::Capability, Kind::Socket, Kind::Client].into_iter().flat_map(of).collect::<Vec<_>>();
+    capability::run(&new, programs, tally)?;
+    if new.len() == cases.len() {
+        return Ok(Default::default());
+    }
     let mut node = Node::start(&setting(programs, &[], None))?;
     let neighbour = node.neighbour()?;
     let mut total = native::run(&of(Kind::Native), programs, &neighbour, tally)?;

@@ -46,11 +46,12 @@ pub(crate) fn rmcp_client() -> Result<PathBuf> {
     path("rmcp-client", Profile::Dev)
 }
 
-/// Builds what the attack suite runs: `smcp`, the prober, and what starts the prober in the jail.
-pub(crate) fn attack() -> Result<[PathBuf; 3]> {
+/// Builds what the attack suite runs: `smcp`, the prober, what starts the prober in the jail, and the world outside.
+pub(crate) fn attack() -> Result<[PathBuf; 4]> {
     workspace::cargo().args(["build", "--quiet", "--workspace", "--bins"]).run()?;
-    let [smcp, prober, jail] = ["smcp", "smcp-prober", "attack-jail"].map(|name| path(name, Profile::Dev));
-    Ok([smcp?, prober?, jail?])
+    let [smcp, prober, jail, outside] =
+        ["smcp", "smcp-prober", "attack-jail", "attack-outside"].map(|name| path(name, Profile::Dev));
+    Ok([smcp?, prober?, jail?, outside?])
 }
 
 /// The revision of Landlock's interface, as the prober learns it outside of every sandbox.

@@ -35,6 +35,31 @@ pub(crate) fn enter_and_run(words: &[String]) -> Result<()> {
     if status.success() { Ok(()) } else { Err(status.to_string().into()) }
 }
 
+/// `ADDRESS…`: switches loopback on in the namespace that we are in, with these addresses.
+pub(crate) fn raise_all(addresses: &[String]) -> Result<()> {
+    let socket = call(libc::SYS_socket, &[libc::AF_INET as usize, libc::SOCK_DGRAM as usize, 0])?;
+    raise(socket, "lo", "127.0.0.1".parse()?)?;
+    let six = call(libc::SYS_socket, &[libc::AF_INET6 as usize, libc::SOCK_DGRAM as usize, 0])?;
+    for (number, text) in addresses.iter().enumerate() {
+        match text.parse()? {
+            std::net::IpAddr::V4(host) => raise(socket, &format!("lo:{number}"), host)?,
+            std::net::IpAddr::V6(host) => raise_six(six, host)?,
+        }
+    }
+    say("ready")
+}
+
+/// Gives loopback, which is the first interface, an address of IPv6.
+fn raise_six(socket: usize, host: std::net::Ipv6Addr) -> Result<()> {
+    const LOOPBACK: i32 = 1;
+    let mut request = [0_u8; 24];
+    request[..16].copy_from_slice(&host.octets());
+    request[16..20].copy_from_slice(&128_u32.to_ne_bytes());
+    request[20..].copy_from_slice(&LOOPBACK.to_ne_bytes());
+    call(libc::SYS_ioctl, &[socket, libc::SIOCSIFADDR as usize, address(&request)])?;
+    Ok(())
+}
+
 /// Gives the interface an address and switches it on.
 fn raise(socket: usize, name: &str, host: std::net::Ipv4Addr) -> Result<()> {
     let mut request = [0_u8; 40];

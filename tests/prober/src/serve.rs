@@ -112,7 +112,7 @@ fn converse(mut stream: Stream) -> std::io::Result<()> {
     while let Some(body) = request(&mut input) {
         let message: Value = serde_json::from_slice(&body).unwrap_or_default();
         let tool = message["params"]["name"].as_str().unwrap_or_default();
-        if message["method"] == "tools/call" && tool != "add" {
+        if message["method"] == "tools/call" && !["add", "raw"].contains(&tool) {
             return garbage(tool, stream);
         }
         let answer = answer(&message);
@@ -140,6 +140,7 @@ fn answer(message: &Value) -> Value {
         "server/discover" => json!({"supportedVersions": [MODERN, LEGACY], "capabilities": {"tools": {}}}),
         "initialize" => json!({"protocolVersion": LEGACY, "capabilities": {"tools": {}}, "serverInfo": info}),
         "tools/list" => json!({"tools": tools()}),
+        "tools/call" if message["params"]["name"] == "raw" => text(&raw(&message["params"]["arguments"])),
         "tools/call" => text("20 + 22 = 42"),
         _ => {
             let error = json!({"code": -32601, "message": "Method not found"});
@@ -157,7 +158,29 @@ fn answer(message: &Value) -> Value {
 
 fn tools() -> Vec<Value> {
     let tool = |name: &&str| json!({"name": name, "description": "Tries one thing.", "inputSchema": {"type": "object"}});
-    GARBAGE.iter().map(|(name, _)| name).chain(["add"].iter()).map(tool).collect()
+    GARBAGE.iter().map(|(name, _)| name).chain(["add", "raw"].iter()).map(tool).collect()
+}
+
+/// Writes bytes to a socket of capabilities, as no runtime would, and gives all that comes back.
+fn raw(arguments: &Value) -> String {
+    match exchanged(arguments) {
+        Ok(heard) => String::from_utf8_lossy(&heard).into_owned(),
+        Err(error) => format!("refused {error}"),
+    }
+}
+
+/// Until nothing more comes for a while: what is waited for is an answer too many.
+fn exchanged(arguments: &Value) -> std::io::Result<Vec<u8>> {
+    const SILENCE: u64 = 250;
+    let [path, bytes] = ["socket", "bytes"].map(|name| arguments[name].as_str().unwrap_or_default());
+    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(std::time::Duration::from_millis(SILENCE)))?;
+    stream.write_all(bytes.as_bytes())?;
+    let (mut heard, mut block) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = stream.read(&mut block) {
+        heard.extend_from_slice(&block[..count]);
+    }
+    Ok(heard)
 }
 
 /// Sends something that is no answer.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::cap::Cap;
 use super::case::Case;
 use super::node::project_of;
+use super::stage;
 use crate::http::Address;
 use crate::mcp::Target;
 use crate::processes::{self, Process};
@@ -43,14 +44,33 @@ impl Bare {
         cap.hold(bare.child.id())?;
         let mut line = String::new();
         BufReader::new(out.ok_or("no output")?).read_line(&mut line)?;
+        bare.listens()?;
+        Ok(bare)
+    }
+
+    /// One with all cases of capabilities, in the network that the thread is in.
+    pub(super) fn in_this_network(cases: &[&Case]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("smcp-attack-").tempdir()?;
+        stage::bundle(cases, folder.path())?;
+        let socket = folder.path().join("in.sock");
+        fs::write(folder.path().join("config.capnp"), config(folder.path(), &socket)?)?;
+        let mut command = Command::new(workspace::root().join(RUNTIME));
+        let child =
+            command.arg("serve").arg(folder.path().join("config.capnp")).stderr(Stdio::null()).spawn()?;
+        let bare = Self { child, socket, _folder: folder };
+        bare.listens()?;
+        Ok(bare)
+    }
+
+    fn listens(&self) -> Result<()> {
         let until = Instant::now() + READY_WITHIN;
-        while !bare.socket.exists() {
+        while !self.socket.exists() {
             if Instant::now() > until {
                 return Err("a bare workerd does not listen".into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(bare)
+        Ok(())
     }
 
     pub(super) fn attacked(&self) -> (Address, Target) {

@@ -40,7 +40,23 @@ pub(crate) const LIMITS: [(&str, u32); 5] = [
     ("start_ms", 30_000),
 ];
 /// What cannot be switched off at all: without it, the attack is made where it would be without the platform.
-pub(crate) const ALWAYS: [&str; 4] = ["launcher", "egress", "gateway", "hardened"];
+pub(crate) const ALWAYS: [&str; 15] = [
+    "launcher",
+    "egress",
+    "gateway",
+    "hardened",
+    "manifest",
+    "addresses",
+    "own-names",
+    "framing",
+    "budget",
+    "quota",
+    "tenant",
+    "authorizer",
+    "secret-boundary",
+    "redaction",
+    "credential",
+];
 
 /// How it is attacked.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -52,6 +68,28 @@ pub(crate) enum Kind {
     Hosted,
     /// By a native program that answers calls in the place of the runtime.
     NativeServer,
+    /// By a module of the one hosted server that has every capability.
+    Capability,
+    /// By a native program in the place of the runtime, in bytes to the sockets of capabilities.
+    Socket,
+    /// By a client of the platform.
+    Client,
+}
+
+/// What shows that an attack on a capability would succeed if nothing stopped it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Control {
+    /// The same code as the neighbour, whose it is.
+    Owner,
+    /// The same code with a manifest and an operator that allow it.
+    Opened,
+    /// The same code in a bare workerd with an open network.
+    Bare,
+    /// The same way with another secret, that the code itself sends.
+    Decoy,
+    /// The same code with what is allowed.
+    Plain,
 }
 
 /// When a hosted attack counts as successful: the first of these that is reached.
@@ -78,6 +116,12 @@ pub(crate) struct Goal {
     pub(crate) answer: Option<String>,
     /// Anything of what the attacker sent in the place of an answer.
     pub(crate) garbage: bool,
+    /// A connection to a place that nobody may reach.
+    pub(crate) reached: bool,
+    /// What the outside hears.
+    pub(crate) heard: Option<String>,
+    /// The secret, anywhere but where its rule sends it.
+    pub(crate) spilled: bool,
 }
 
 /// One case.
@@ -123,6 +167,29 @@ pub(crate) struct Case {
     pub(crate) goal: Goal,
     #[serde(default)]
     pub(crate) limits: BTreeMap<String, u32>,
+    /// Capability: its control.
+    pub(crate) control: Option<Control>,
+    /// Capability: it is the server to which the operator has opened networks that attacks.
+    #[serde(default)]
+    pub(crate) opened: bool,
+    /// Capability: its rows are lines of headers that the client sends.
+    #[serde(default)]
+    pub(crate) headers: bool,
+    /// Socket: to which it is written.
+    #[serde(default)]
+    pub(crate) socket: String,
+    /// Socket: the request that nobody lets out by itself.
+    #[serde(default)]
+    pub(crate) inner: String,
+    /// Client: its credential.
+    #[serde(default)]
+    pub(crate) with: String,
+    /// Client: the credential that may.
+    #[serde(default)]
+    pub(crate) rightful: String,
+    /// Client: what is sent, unless it is a GET.
+    #[serde(default)]
+    pub(crate) body: String,
 }
 
 fn one() -> usize {
@@ -205,6 +272,22 @@ impl Case {
         let hosted = self.folder.join("server.js").is_file();
         if (self.kind == Kind::Hosted) != hosted {
             return Err("`server.js` is for hosted cases, and needed there".to_owned());
+        }
+        self.check_capability()
+    }
+
+    fn check_capability(&self) -> std::result::Result<(), String> {
+        let attacks = self.folder.join("attack.js").is_file();
+        if (self.kind == Kind::Capability) != (attacks && self.control.is_some()) {
+            return Err(
+                "`attack.js` and `control` are for cases of capabilities, and needed there".to_owned()
+            );
+        }
+        if (self.kind == Kind::Socket) == self.inner.is_empty() {
+            return Err("`inner` is for cases of sockets, and needed there".to_owned());
+        }
+        if (self.kind == Kind::Client) == self.rightful.is_empty() {
+            return Err("`rightful` is for cases of clients, and needed there".to_owned());
         }
         Ok(())
     }

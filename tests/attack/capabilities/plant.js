@@ -1,0 +1,35 @@
+// What the neighbour keeps, and where: an attacker is told all of the names.
+import { DurableObject } from "cloudflare:workers";
+
+/** Keeps one text. */
+export class Keeper extends DurableObject {
+  keep(text) {
+    return this.ctx.storage.put("kept", text);
+  }
+  kept() {
+    return this.ctx.storage.get("kept");
+  }
+}
+
+/** As the owner, with `canary`; `row` "caller" gives the token that says who calls. */
+export default async function plant(row, { env, request, told }) {
+  if (row === "caller") return request.headers.get("smcp-caller") ?? "none";
+  const { canary } = told;
+  for (const key of ["kept", "a/kept", "é", "kept-2"]) {
+    await env.NOTES.put(key, canary, { metadata: { canary } });
+    await env.FILES.put(key, canary, { customMetadata: { canary } });
+  }
+  await env.DB.exec("CREATE TABLE IF NOT EXISTS kept (text TEXT)");
+  await env.DB.prepare("INSERT INTO kept VALUES (?)").bind(canary).run();
+  const id = env.KEEPER.idFromName("kept");
+  await env.KEEPER.get(id).keep(canary);
+  console.log(`kept ${canary}`);
+  const upload = await env.FILES.createMultipartUpload("big");
+  await upload.uploadPart(1, new Uint8Array(1 << 10).fill(65));
+  return JSON.stringify({
+    object: id.toString(),
+    upload: upload.uploadId,
+    keys: (await env.NOTES.list({ limit: 1 })).cursor,
+    files: (await env.FILES.list({ limit: 1 })).cursor,
+  });
+}

@@ -1,0 +1,212 @@
+//! A platform for cases of capabilities: one hosted server that holds all of them, for the attacker, and the same for its neighbour.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Programs;
+use super::case::Case;
+use super::outside::{DNS, Outside};
+use crate::Result;
+use crate::http::{Address, Connection};
+use crate::mcp::{self, Target};
+use crate::platform::{Platform, Start};
+use crate::workspace;
+
+/// Where manifests and what cases share are.
+const SHARED: &str = "tests/attack/capabilities";
+const ATTACKER: &str = "attacker";
+const NEIGHBOUR: &str = "neighbour";
+/// What is the neighbour's alone.
+pub(super) const CANARY: &str = "canary-8Qw3ZtB1nR7kV5xD";
+/// What is added on the way out, and what the code itself sends instead in controls. Of the same characters.
+pub(super) const SECRET: &str = "sk-Zq7\"R\\vB<2>&x+9Kd/41=LmTw";
+pub(super) const DECOY: &str = "sk-Yp6\"Q\\uA<1>&w+8Jc/30=KlSv";
+
+/// Who runs a case's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Actor {
+    /// The attacker's server, as its manifest has it.
+    Hostile,
+    /// The attacker's server with a wide manifest, to which the operator opened networks.
+    Opened,
+    /// The server of the same names, of the neighbour.
+    Owner,
+}
+
+/// The running platform with its three servers.
+pub(super) struct Stage {
+    pub(super) platform: Platform,
+    pub(super) outside: Outside,
+    pub(super) folder: TempDir,
+    pub(super) keys: Keys,
+    /// What the neighbour knows of its own storage, and an attacker may have learnt.
+    pub(super) stolen: Value,
+}
+
+/// Keys of both sides.
+pub(super) struct Keys {
+    pub(super) first: String,
+    pub(super) publisher: String,
+    pub(super) user: String,
+    pub(super) neighbour: String,
+    pub(super) neighbour_user: String,
+}
+
+impl Stage {
+    /// In the network that the thread is in.
+    pub(super) fn start(programs: &Programs, cases: &[&Case], prober: bool) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("smcp-attack-").tempdir()?;
+        let outside = Outside::start(programs, folder.path())?;
+        let [data, config] = ["data", "config"].map(|name| folder.path().join(name));
+        fs::create_dir_all(config.join("smcp"))?;
+        let runtime =
+            if prober { format!("[node]\nworkerd = {:?}\n", programs.prober) } else { String::new() };
+        fs::write(config.join("smcp/config.toml"), runtime + &settings(&folder.path().join("roots.pem")))?;
+        let platform = Platform::start(&Start {
+            binary: programs.smcp.clone(),
+            listen: "127.0.0.1:8787",
+            data: Some(&data),
+            config: Some(&config),
+            show_log: false,
+        })?;
+        let keys = keys(&platform)?;
+        let stage = Self { platform, outside, folder, keys, stolen: Value::Null };
+        for (actor, manifest) in
+            [(Actor::Hostile, "hostile.toml"), (Actor::Opened, "opened.toml"), (Actor::Owner, "owner.toml")]
+        {
+            stage.deploy(actor, manifest, cases, prober)?;
+        }
+        Ok(stage)
+    }
+
+    fn deploy(&self, actor: Actor, manifest: &str, cases: &[&Case], prober: bool) -> Result<()> {
+        let (tenant, server) = actor.place();
+        let project = self.folder.path().join(format!("{tenant}-{server}"));
+        bundle(cases, &project)?;
+        let mut text = fs::read_to_string(workspace::root().join(SHARED).join(manifest))?;
+        // A native program has no objects that live in the runtime.
+        if !prober {
+            text.push_str(&fs::read_to_string(workspace::root().join(SHARED).join("durable.toml"))?);
+        }
+        fs::write(project.join("smcp.toml"), format!("name = \"{server}\"\n{text}"))?;
+        let publisher = if actor == Actor::Owner { &self.keys.neighbour } else { &self.keys.publisher };
+        let words = ["deploy", &project.to_string_lossy(), "--tenant", tenant];
+        self.platform.cli(Some(publisher), &words)?;
+        for name in ["API_KEY", "QUERY_KEY"] {
+            let words = ["secrets", "set", name, "--server", server, "--tenant", tenant];
+            self.platform.command(Some(publisher), &words).stdout_given(SECRET)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the neighbour store what is its alone.
+    pub(super) fn plant(&mut self) -> Result<()> {
+        let told = self.ask(Actor::Owner, &json!({"case": "plant", "canary": CANARY}))?;
+        self.stolen = serde_json::from_str(&told).map_err(|error| format!("{error}: {told}"))?;
+        self.stolen["tenant"] = self.id_of(NEIGHBOUR)?;
+        Ok(())
+    }
+
+    fn id_of(&self, tenant: &str) -> Result<Value> {
+        Ok(self.platform.cli(Some(&self.keys.first), &["tenants", "list"])?["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|one| one["slug"] == tenant || one["name"] == tenant)
+            .map(|one| one["id"].clone())
+            .unwrap_or_default())
+    }
+
+    pub(super) fn target(&self, actor: Actor) -> (Address, Target) {
+        let (tenant, server) = actor.place();
+        let key = if actor == Actor::Owner { &self.keys.neighbour_user } else { &self.keys.user };
+        let host = self.platform.url.trim_start_matches("http://").to_owned();
+        let path = format!("/t/{tenant}/{server}/mcp");
+        (Address::Tcp(self.platform.listen.clone()), Target { host, path, key: Some(key.clone()) })
+    }
+
+    /// Calls the one tool there is, and gives its text, or what went wrong.
+    pub(super) fn ask(&self, actor: Actor, arguments: &Value) -> Result<String> {
+        self.call(actor, "attack", arguments)
+    }
+
+    pub(super) fn call(&self, actor: Actor, tool: &str, arguments: &Value) -> Result<String> {
+        let (address, target) = self.target(actor);
+        mcp::text(&Connection::open(&address)?.send(&target.modern_call(tool, arguments))?)
+    }
+
+    /// What is kept of a server's log.
+    pub(super) fn log(&self, actor: Actor) -> Result<String> {
+        let (tenant, server) = actor.place();
+        let key = if actor == Actor::Owner { &self.keys.neighbour } else { &self.keys.publisher };
+        let words = ["logs", server, "--tenant", tenant, "--limit", "10000"];
+        Ok(self.platform.cli(Some(key), &words)?.to_string())
+    }
+}
+
+impl Actor {
+    fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hostile => (ATTACKER, "hostile"),
+            Self::Opened => (ATTACKER, "opened"),
+            Self::Owner => (NEIGHBOUR, "hostile"),
+        }
+    }
+}
+
+fn settings(roots: &Path) -> String {
+    let nets =
+        ["127.0.0.0/8", "10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12", "100.64.0.0/10", "198.18.0.0/15"];
+    let nets = nets.iter().chain(&["::1/128", "fd00::/16"]).map(|net| format!("{ATTACKER}/opened={net}"));
+    let nets: Vec<String> = nets.collect();
+    format!("[egress]\nresolver = {DNS:?}\nroots = {roots:?}\nnetworks = {nets:?}\n")
+}
+
+fn keys(platform: &Platform) -> Result<Keys> {
+    let first = platform.key.clone().ok_or("no first key")?;
+    let key = |tenant: &str, role: &str| -> Result<String> {
+        let words = ["keys", "create", "--tenant", tenant, "--role", role, "--name", role];
+        let made = platform.cli(Some(&first), &words)?;
+        Ok(made["key"].as_str().ok_or("no key")?.to_owned())
+    };
+    for tenant in [ATTACKER, NEIGHBOUR] {
+        platform.cli(Some(&first), &["tenants", "create", tenant])?;
+    }
+    Ok(Keys {
+        publisher: key(ATTACKER, "admin")?,
+        user: key(ATTACKER, "mcp_user")?,
+        neighbour: key(NEIGHBOUR, "admin")?,
+        neighbour_user: key(NEIGHBOUR, "mcp_user")?,
+        first,
+    })
+}
+
+/// All cases in one server: a call says which of them is meant.
+pub(super) fn bundle(cases: &[&Case], project: &Path) -> Result<()> {
+    fs::create_dir_all(project)?;
+    let shared = workspace::root().join(SHARED);
+    fs::copy(workspace::root().join("tests/attack/mcp.js"), project.join("mcp.js"))?;
+    for name in ["plant.js", "ask.js"] {
+        fs::copy(shared.join(name), project.join(name))?;
+    }
+    let mut main = String::from(
+        "import { serve } from \"./mcp.js\";\nimport plant from \"./plant.js\";\nexport { Keeper } from \"./plant.js\";\n",
+    );
+    let mut names = String::from("plant");
+    for (number, case) in cases.iter().enumerate().filter(|(_, case)| case.folder.join("attack.js").is_file())
+    {
+        fs::copy(case.folder.join("attack.js"), project.join(format!("case-{number}.js")))?;
+        main.push_str(&format!("import case{number} from \"./case-{number}.js\";\n"));
+        names.push_str(&format!(", {:?}: case{number}", case.name));
+    }
+    main.push_str(&format!(
+        "const cases = {{ {names} }};\n\
+         export default serve(async (row, context) => {{\n\
+           try {{ return await cases[context.told.case](row, context); }} catch (error) {{ return `refused ${{error?.message ?? error}}`; }}\n\
+         }});\n"
+    ));
+    Ok(fs::write(project.join("server.js"), main)?)
+}

@@ -1,5 +1,8 @@
 //! What the outside answers: redirects, and whatever it was sent, in every spelling that it knows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 
 /// The bytes of the answer to a request.
@@ -14,7 +17,19 @@ pub(crate) fn to(request: &str) -> Vec<u8> {
     if let Some(way) = path.split("/echo/").nth(1) {
         return echo(way, &sent(request, query));
     }
+    if path.ends_with("/hold") {
+        return held();
+    }
     whole("text/plain", "", b"outside-heard")
+}
+
+/// After a while, with the number of those that waited together.
+fn held() -> Vec<u8> {
+    static WAITING: AtomicUsize = AtomicUsize::new(0);
+    let together = WAITING.fetch_add(1, Ordering::SeqCst) + 1;
+    std::thread::sleep(Duration::from_millis(400));
+    WAITING.fetch_sub(1, Ordering::SeqCst);
+    whole("text/plain", "", format!("together {together}").as_bytes())
 }
 
 /// What was sent to be echoed: the value of the header `x-key`, or of the query.

@@ -19,6 +19,8 @@ export default async function plant(row, { env, request, told }) {
     await env.NOTES.put(key, canary, { metadata: { canary } });
     await env.FILES.put(key, canary, { customMetadata: { canary } });
   }
+  const heavy = new Uint8Array(256 << 10).fill(65);
+  await Promise.all([env.NOTES.put("heavy", heavy), env.FILES.put("heavy", heavy)]);
   await env.DB.exec("CREATE TABLE IF NOT EXISTS kept (text TEXT)");
   await env.DB.prepare("INSERT INTO kept VALUES (?)").bind(canary).run();
   const id = env.KEEPER.idFromName("kept");

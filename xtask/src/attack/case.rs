@@ -120,8 +120,10 @@ pub(crate) struct Goal {
     pub(crate) reached: bool,
     /// What the outside hears.
     pub(crate) heard: Option<String>,
-    /// The secret, anywhere but where its rule sends it.
+    /// The secret, in an answer or in the log.
     pub(crate) spilled: bool,
+    /// The secret, in a request to anywhere but where its rule sends it.
+    pub(crate) sent: bool,
 }
 
 /// One case.

@@ -69,7 +69,7 @@ fn attempt(stage: &Stage, case: &Case, row: &str, credential: &str) -> Result<Se
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json, text/event-stream\r\n{kind}{credential}\r\n\
-         MCP-Protocol-Version: 2026-07-28\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     let heard = wire::ask(&Address::Tcp(stage.platform.listen.clone()), request.as_bytes(), PATIENCE)?;
     let Some(status) = heard.status() else { return Ok(Seen::Broken(format!("no answer: {}", heard.text))) };

@@ -50,13 +50,6 @@ pub(super) struct Heard {
     pub(super) text: String,
 }
 
-impl Heard {
-    /// Whether that place is one of the outside, over TLS.
-    pub(super) fn is_secured(&self) -> bool {
-        self.place.starts_with("tls:")
-    }
-}
-
 /// The program that is the outside. Dropping it ends it.
 pub(super) struct Outside {
     child: Child,

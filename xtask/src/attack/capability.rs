@@ -127,6 +127,12 @@ pub(super) fn judge(case: &Case, seen: &Observed<'_>) -> Seen {
     {
         return Seen::Succeeded(format!("{} heard it", heard.place));
     }
+    if let Some(words) = &goal.asked
+        && let Some(heard) =
+            seen.heard.iter().find(|heard| heard.text.lines().next().is_some_and(|line| line.contains(words)))
+    {
+        return Seen::Succeeded(format!("{} was asked so", heard.place));
+    }
     let place = if goal.spilled { spilled(seen) } else { None };
     if let Some(place) = place.or_else(|| if goal.sent { sent(seen) } else { None }) {
         return Seen::Succeeded(format!("the secret is in {place}"));
@@ -174,6 +180,9 @@ fn spellings(secret: &str) -> Vec<String> {
     let inside = |text: &str| Value::from(text).to_string().trim_matches('"').to_owned();
     let (once, hex) = (inside(secret), secret.bytes().map(|byte| format!("{byte:02x}")).collect());
     let twice = inside(&once);
+    let as_go = ["<", ">", "&"].iter().fold(once.clone(), |text, char| {
+        text.replace(char, &format!("\\u{:04x}", u32::from(char.as_bytes()[0])))
+    });
     let url = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let component = secret.chars().map(|char| {
         if char.is_ascii_alphanumeric() || "-_.!~*'()".contains(char) {
@@ -182,7 +191,7 @@ fn spellings(secret: &str) -> Vec<String> {
             format!("%{:02x}", u32::from(char))
         }
     });
-    let mut all = vec![secret.to_owned(), once, twice, hex, url, component.collect()];
+    let mut all = vec![secret.to_owned(), once, twice, as_go, hex, url, component.collect()];
     for before in 0..3 {
         let whole = base64(&[&b"ab"[..before], secret.as_bytes()].concat());
         // What is before and behind shares its first and last characters.

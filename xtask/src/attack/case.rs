@@ -120,6 +120,8 @@ pub(crate) struct Goal {
     pub(crate) reached: bool,
     /// What the outside hears.
     pub(crate) heard: Option<String>,
+    /// What the first line of a request that the outside gets says.
+    pub(crate) asked: Option<String>,
     /// The secret, in an answer or in the log.
     pub(crate) spilled: bool,
     /// The secret, in a request to anywhere but where its rule sends it.

@@ -5,6 +5,7 @@ mod cap;
 mod capability;
 mod case;
 mod client;
+mod disk;
 mod hosted;
 mod jail;
 mod native;
@@ -83,7 +84,10 @@ fn what_is_missing(tally: &mut Tally) {
 
 fn attack(cases: &[Case], programs: &Programs, tally: &mut Tally) -> Result<[Figures; 2]> {
     let of = |kind| cases.iter().filter(|case| case.kind == kind).collect::<Vec<_>>();
-    let new = [Kind::Capability, Kind::Socket, Kind::Client].into_iter().flat_map(of).collect::<Vec<_>>();
+    let new = [Kind::Capability, Kind::Socket, Kind::Client, Kind::Disk, Kind::FullDisk]
+        .into_iter()
+        .flat_map(of)
+        .collect::<Vec<_>>();
     capability::run(&new, programs, tally)?;
     if new.len() == cases.len() {
         return Ok(Default::default());

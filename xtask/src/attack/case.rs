@@ -40,7 +40,7 @@ pub(crate) const LIMITS: [(&str, u32); 5] = [
     ("start_ms", 30_000),
 ];
 /// What cannot be switched off at all: without it, the attack is made where it would be without the platform.
-pub(crate) const ALWAYS: [&str; 15] = [
+pub(crate) const ALWAYS: [&str; 18] = [
     "launcher",
     "egress",
     "gateway",
@@ -56,6 +56,9 @@ pub(crate) const ALWAYS: [&str; 15] = [
     "secret-boundary",
     "redaction",
     "credential",
+    "seal",
+    "integrity",
+    "room",
 ];
 
 /// How it is attacked.
@@ -74,6 +77,10 @@ pub(crate) enum Kind {
     Socket,
     /// By a client of the platform.
     Client,
+    /// By whoever can write to the disk while the platform is stopped.
+    Disk,
+    /// By filling the disk.
+    FullDisk,
 }
 
 /// What shows that an attack on a capability would succeed if nothing stopped it.
@@ -179,6 +186,9 @@ pub(crate) struct Case {
     /// Capability: its rows are lines of headers that the client sends.
     #[serde(default)]
     pub(crate) headers: bool,
+    /// Disk: what is done to the files.
+    #[serde(default)]
+    pub(crate) harm: Vec<String>,
     /// Socket: to which it is written.
     #[serde(default)]
     pub(crate) socket: String,
@@ -282,7 +292,11 @@ impl Case {
 
     fn check_capability(&self) -> std::result::Result<(), String> {
         let attacks = self.folder.join("attack.js").is_file();
-        if (self.kind == Kind::Capability) != (attacks && self.control.is_some()) {
+        let hosted = matches!(self.kind, Kind::Capability | Kind::Disk | Kind::FullDisk);
+        if (self.kind == Kind::Disk) == self.harm.is_empty() {
+            return Err("`harm` is for cases of the disk, and needed there".to_owned());
+        }
+        if hosted != attacks || (self.kind == Kind::Capability) != self.control.is_some() {
             return Err(
                 "`attack.js` and `control` are for cases of capabilities, and needed there".to_owned()
             );
@@ -297,7 +311,7 @@ impl Case {
     }
 }
 
-/// Every case, or the ones whose name contains `only`. Landlock of this revision of its interface is at hand.
+/// Every case, or the ones whose name contains a word of `only`, which commas separate. Landlock of this revision of its interface is at hand.
 pub(crate) fn all(only: Option<&str>, landlock: u32) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(workspace::root().join(FOLDER))? {
@@ -307,7 +321,8 @@ pub(crate) fn all(only: Option<&str>, landlock: u32) -> Result<Vec<Case>> {
         }
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    cases.retain(|case| only.is_none_or(|only| case.name.contains(only)));
+    let meant = |case: &Case| only.is_none_or(|only| only.split(',').any(|word| case.name.contains(word)));
+    cases.retain(meant);
     if cases.is_empty() { Err("there is no such case".into()) } else { Ok(cases) }
 }
 

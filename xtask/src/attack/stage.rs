@@ -58,20 +58,25 @@ pub(super) struct Keys {
 impl Stage {
     /// In the network that the thread is in.
     pub(super) fn start(programs: &Programs, cases: &[&Case], prober: bool) -> Result<Self> {
+        Self::start_at(programs, cases, prober, None)
+    }
+
+    /// The same with its data in this folder.
+    pub(super) fn start_at(
+        programs: &Programs,
+        cases: &[&Case],
+        prober: bool,
+        disk: Option<&Path>,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("smcp-attack-").tempdir()?;
         let outside = Outside::start(programs, folder.path())?;
-        let [data, config] = ["data", "config"].map(|name| folder.path().join(name));
+        let config = folder.path().join("config");
+        let data = disk.unwrap_or(folder.path()).join("data");
         fs::create_dir_all(config.join("smcp"))?;
         let runtime =
             if prober { format!("[node]\nworkerd = {:?}\n", programs.prober) } else { String::new() };
         fs::write(config.join("smcp/config.toml"), runtime + &settings(&folder.path().join("roots.pem")))?;
-        let platform = Platform::start(&Start {
-            binary: programs.smcp.clone(),
-            listen: "127.0.0.1:8787",
-            data: Some(&data),
-            config: Some(&config),
-            show_log: false,
-        })?;
+        let platform = platform(programs, &data, &config)?;
         let keys = keys(&platform)?;
         let stage = Self { platform, outside, folder, keys, stolen: Value::Null };
         for (actor, manifest) in
@@ -102,22 +107,34 @@ impl Stage {
         Ok(())
     }
 
+    /// Stops it, lets its data be changed, and starts it again.
+    pub(super) fn restart(
+        self,
+        programs: &Programs,
+        change: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let Self { platform: old, outside, folder, keys, stolen } = self;
+        old.stop()?;
+        let (data, config) = (folder.path().join("data"), folder.path().join("config"));
+        change(&data)?;
+        Ok(Self { platform: platform(programs, &data, &config)?, outside, folder, keys, stolen })
+    }
+
     /// Lets the neighbour store what is its alone.
     pub(super) fn plant(&mut self) -> Result<()> {
         let told = self.ask(Actor::Owner, &json!({"case": "plant", "canary": CANARY}))?;
         self.stolen = serde_json::from_str(&told).map_err(|error| format!("{error}: {told}"))?;
-        self.stolen["tenant"] = self.id_of(NEIGHBOUR)?;
+        self.stolen["tenant"] = self.id_of(Actor::Owner)?.into();
         Ok(())
     }
 
-    fn id_of(&self, tenant: &str) -> Result<Value> {
-        Ok(self.platform.cli(Some(&self.keys.first), &["tenants", "list"])?["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|one| one["slug"] == tenant || one["name"] == tenant)
-            .map(|one| one["id"].clone())
-            .unwrap_or_default())
+    /// The id of an actor's tenant: the name of its folder.
+    pub(super) fn id_of(&self, actor: Actor) -> Result<String> {
+        let (tenant, _) = actor.place();
+        let list = self.platform.cli(Some(&self.keys.first), &["tenants", "list"])?;
+        let mut all = list["items"].as_array().into_iter().flatten();
+        let found = all.find(|one| one["slug"] == tenant).and_then(|one| one["id"].as_str());
+        Ok(found.ok_or_else(|| format!("no tenant {tenant} in {list}"))?.to_owned())
     }
 
     pub(super) fn target(&self, actor: Actor) -> (Address, Target) {
@@ -155,6 +172,16 @@ impl Actor {
             Self::Owner => (NEIGHBOUR, "hostile"),
         }
     }
+}
+
+fn platform(programs: &Programs, data: &Path, config: &Path) -> Result<Platform> {
+    Platform::start(&Start {
+        binary: programs.smcp.clone(),
+        listen: "127.0.0.1:8787",
+        data: Some(data),
+        config: Some(config),
+        show_log: false,
+    })
 }
 
 fn settings(roots: &Path) -> String {

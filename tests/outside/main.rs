@@ -40,7 +40,11 @@ fn main() -> Result<()> {
     {
         let connection = rusqlite::Connection::open(file)?;
         connection.execute_batch(statements)?;
-        return if connection.total_changes() > 0 { Ok(()) } else { Err("nothing was changed".into()) };
+        return if connection.total_changes() > 0 || statements.starts_with("PRAGMA") {
+            Ok(())
+        } else {
+            Err("nothing was changed".into())
+        };
     }
     let [folder, dns, places @ ..] = words.as_slice() else {
         return Err("which folder and name server?".into());

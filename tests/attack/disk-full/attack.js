@@ -41,7 +41,7 @@ export default async (row, { env, told }) => {
     const bytes = await get(env, number);
     if (bytes.length !== SIZE || bytes[7] !== 65 + (number % 26)) return `succeeded: ${number} of ${kept} was acknowledged and is lost: ${words}`;
   }
-  for (let number = 0; number < kept; number += 1) await free(env, number);
+  if (told.control) for (let number = 0; number < kept; number += 1) await free(env, number);
   if (!words) return `succeeded: ${kept} MiB were acknowledged`;
   if (!/disk|full|space|room/i.test(words)) return `succeeded: it does not say that the disk is full: ${words}`;
   return `refused after ${kept} MiB: ${words}`;

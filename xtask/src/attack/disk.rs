@@ -137,35 +137,44 @@ fn flip(file: &Path, from: usize) -> Result<()> {
     Ok(fs::write(file, bytes)?)
 }
 
-/// A platform whose data is on a disk of 48 MiB, in a mount namespace of this thread.
+/// Every row on a platform of its own, whose data is on a disk of 48 MiB, in a mount namespace of this thread.
 fn full(case: &Case, programs: &Programs, tally: &mut Tally) -> Result<()> {
-    let disk = tempfile::Builder::new().prefix("smcp-attack-").tempdir()?;
-    let mounted = unshare(CloneFlags::CLONE_NEWNS).map_err(Into::into).and_then(|()| {
-        Program::new("mount").args(["--make-rprivate", "/"]).stdout()?;
-        Program::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(disk.path()).stdout()
-    });
     let mut part = Part::of(case);
-    if let Err(error) = mounted {
-        let error: Box<dyn std::error::Error + Send + Sync> = error;
+    let own = unshare(CloneFlags::CLONE_NEWNS).map_err(Into::into);
+    if let Err(error) = own.and_then(|()| mount(&["--make-rprivate", "/"])) {
         println!("{}: no small disk can be mounted here: {error}", case.name);
         part.add("-", &control_of(case), &Seen::Impossible(format!("no small disk: {error}")));
         tally.add(part, None);
         return Ok(());
     }
-    let stage = Stage::start_at(programs, &[case], false, Some(disk.path()))?;
     for row in case.rows() {
-        let ask = |control: bool| {
-            stage.ask(Actor::Hostile, &json!({"case": case.name, "row": row, "control": control}))
-        };
-        let seen = |told: Result<String>| match told {
+        interrupted()?;
+        let disk = tempfile::Builder::new().prefix("smcp-attack-").tempdir()?;
+        mount(&["-t", "tmpfs", "-o", "size=48m", "tmpfs", &disk.path().to_string_lossy()])?;
+        // What has just ended may still have files open.
+        let filled = fill(case, row, programs, disk.path(), &mut part);
+        Program::new("umount").arg("--lazy").arg(disk.path()).stdout()?;
+        filled?;
+    }
+    tally.add(part, None);
+    Ok(())
+}
+
+fn mount(words: &[&str]) -> Result<()> {
+    Program::new("mount").args(words).stdout().map(drop)
+}
+
+fn fill(case: &Case, row: &str, programs: &Programs, disk: &Path, part: &mut Part<'_>) -> Result<()> {
+    let stage = Stage::start_at(programs, &[case], false, Some(disk))?;
+    let seen = |control: bool| {
+        let told = stage.ask(Actor::Hostile, &json!({"case": case.name, "row": row, "control": control}));
+        match told {
             Ok(told) => judge(case, &Observed { told: &told, heard: &[], reached: &[], log: "", secret: "" }),
             Err(error) => Seen::Broken(error.to_string()),
-        };
-        // As a control, as much less as the disk has room for.
-        part.add(row, &control_of(case), &seen(ask(true)));
-        part.add(row, &Variant::all_on(), &seen(ask(false)));
-    }
-    drop(stage);
-    tally.add(part, None);
-    Program::new("umount").arg(disk.path()).stdout().map(drop)
+        }
+    };
+    // As a control, less than the disk has room for.
+    part.add(row, &control_of(case), &seen(true));
+    part.add(row, &Variant::all_on(), &seen(false));
+    Ok(())
 }

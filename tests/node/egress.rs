@@ -61,3 +61,22 @@ fn hosted_code_reaches_what_manifest_and_operator_both_allow() {
     let answer = call(&node, "opened");
     assert!(answer.contains("403") && answer.contains("egress.allow"), "{answer}");
 }
+
+#[test]
+fn calls_that_fetch_do_not_use_each_others_connections_up() {
+    const MORE_THAN_CONNECTIONS: usize = 80;
+    let node = Node::start();
+    let body = "const told = [];
+         for (const host of ['a.example.com', 'b.example.com']) {
+           const out = await fetch('https://' + host, { signal: AbortSignal.timeout(2000) });
+           told.push(out.status + ' ' + (await out.text()));
+         }
+         await env.NOTES.get('a');
+         return answer({ content: [{ type: 'text', text: told.join() }] });";
+    let module = ADDER.replace("const { a, b } = params.arguments;", body);
+    assert!(node.deploy("busy", "[[kv]]\nbinding = \"NOTES\"\n", &module).status.success());
+    for number in 0..MORE_THAN_CONNECTIONS {
+        let answer = call(&node, "busy");
+        assert_eq!(answer.matches("egress.allow").count(), 2, "call {number}: {answer}");
+    }
+}

@@ -97,6 +97,9 @@ fn attempt(
         Err(error) if case.headers => error.to_string(),
         Err(error) => return Ok(Seen::Broken(error.to_string())),
     };
+    if told.contains("connection lost") {
+        return Ok(Seen::Broken(format!("the platform gave no answer: {told}")));
+    }
     let (heard, reached) = stage.outside.since()?;
     let log = if case.goal.spilled { stage.log(actor)? } else { String::new() };
     let secret = if control.is_some() { DECOY } else { SECRET };

@@ -39,18 +39,18 @@ fn harm(cases: &[&Case], programs: &Programs, tally: &mut Tally) -> Result<()> {
     let whole = stage.folder.path().join("whole");
     let mut stage = stage.restart(programs, |data| {
         Program::new("cp").arg("-a").args([data, &whole]).stdout()?;
-        for (case, told) in cases.iter().zip(&planted) {
-            for order in &case.harm {
-                let order = order
-                    .replace("{attacker}", &attacker)
-                    .replace("{neighbour}", &neighbour)
-                    .replace("{data}", &data.to_string_lossy())
-                    .replace("{planted}", told);
-                carry_out(&order, data, programs)
-                    .map_err(|error| format!("{}: `{order}`: {error}", case.name))?;
-            }
-        }
-        Ok(())
+        let orders = cases.iter().zip(&planted).flat_map(|(case, told)| {
+            let meant = |order: &String| {
+                let order = order.replace("{attacker}", &attacker).replace("{neighbour}", &neighbour);
+                order.replace("{data}", &data.to_string_lossy()).replace("{planted}", told)
+            };
+            case.harm.iter().map(meant)
+        });
+        // Rows first: a damaged file has none.
+        let (rows, files): (Vec<_>, Vec<_>) = orders.partition(|order| order.starts_with("sql "));
+        rows.iter().chain(&files).try_for_each(|order| {
+            carry_out(order, data, programs).map_err(|error| format!("`{order}`: {error}").into())
+        })
     })?;
     let mut parts = Vec::new();
     for case in cases {

@@ -1,4 +1,4 @@
-//! A socket at which one process, and no other, is served: HTTP/1.1 from the runtime, one connection for each request.
+//! A socket at which one process, and no other, is served: HTTP/1.1 from the runtime.
 
 use std::{
     convert::Infallible,
@@ -39,6 +39,16 @@ const MAX_HEAD: usize = 64 << 10;
 /// How long a failed accept, most likely for want of descriptors, waits for better times.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What becomes of a connection when its request is answered.
+#[derive(Clone, Copy)]
+enum After {
+    /// It may have another request.
+    Kept,
+    /// It is closed. The runtime keeps one from each call of the server and uses it in no other: they would take all
+    /// places until they have been idle for long enough.
+    Closed,
+}
+
 /// The socket with who serves at it; both go when it is dropped.
 pub(crate) struct Counter {
     path: PathBuf,
@@ -61,7 +71,7 @@ impl Counter {
         clock: &Arc<dyn Clock>,
     ) -> io::Result<Self> {
         let outbound = Arc::clone(&services.outbound);
-        Self::open(socket, workload, clock, move |workload, request| {
+        Self::open(socket, (workload, After::Closed), clock, move |workload, request| {
             let outbound = Arc::clone(&outbound);
             async move { outbound.fetch(&workload, request).await }
         })
@@ -75,7 +85,7 @@ impl Counter {
         clock: &Arc<dyn Clock>,
     ) -> io::Result<Self> {
         let services = services.clone();
-        Self::open(socket, workload, clock, move |workload, request| {
+        Self::open(socket, (workload, After::Kept), clock, move |workload, request| {
             let services = services.clone();
             async move { data::serve(&services, &workload, request).await }
         })
@@ -83,7 +93,7 @@ impl Counter {
 
     fn open<F, A>(
         socket: Socket,
-        workload: &Arc<Workload>,
+        (workload, after): (&Arc<Workload>, After),
         clock: &Arc<dyn Clock>,
         serve: F,
     ) -> io::Result<Self>
@@ -93,7 +103,7 @@ impl Counter {
     {
         let listener = socket.listener()?;
         let path = socket.path().to_owned();
-        let accepting = accept(listener, Arc::clone(workload), Arc::clone(clock), serve);
+        let accepting = accept(listener, (Arc::clone(workload), after), Arc::clone(clock), serve);
         #[allow(
             clippy::disallowed_methods,
             reason = "aborted when the counter is dropped, which its process outlives not"
@@ -108,8 +118,12 @@ impl Counter {
     }
 }
 
-async fn accept<F, A>(listener: UnixListener, workload: Arc<Workload>, clock: Arc<dyn Clock>, serve: F)
-where
+async fn accept<F, A>(
+    listener: UnixListener,
+    (workload, after): (Arc<Workload>, After),
+    clock: Arc<dyn Clock>,
+    serve: F,
+) where
     F: Fn(Arc<Workload>, Request<HostedBody>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<HostedBody>> + Send + 'static,
 {
@@ -125,13 +139,13 @@ where
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let (workload, serve) = (Arc::clone(&workload), serve.clone());
         served.spawn(async move {
-            connection(stream, workload, serve).await;
+            connection(stream, (workload, after), serve).await;
             drop(place);
         });
     }
 }
 
-async fn connection<F, A>(stream: UnixStream, workload: Arc<Workload>, serve: F)
+async fn connection<F, A>(stream: UnixStream, (workload, after): (Arc<Workload>, After), serve: F)
 where
     F: Fn(Arc<Workload>, Request<HostedBody>) -> A + Send + Sync,
     A: Future<Output = Response<HostedBody>> + Send + 'static,
@@ -143,6 +157,10 @@ where
     let (stream, _) = Turns::new(stream);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).half_close(false);
+    http.keep_alive(match after {
+        After::Kept => true,
+        After::Closed => false,
+    });
     // A broken connection is the hosted code's own loss.
     let _ = http.serve_connection(TokioIo::new(stream), answer).await;
 }

@@ -6,13 +6,32 @@ use http::{Request, Response, StatusCode};
 use smcp_core::ports::{BindingService, HostedBody, STORAGE_OPERATIONS_PER_CALL, Workload};
 
 use super::{
-    Services,
+    Services, body,
     refusal::{self, Told},
 };
 use crate::config::bindings::BINDING_HEADER;
 
-/// Serves one request: by the binding it is for, to the store of that name, of the workload's own tenant.
+/// Most of a refused request's body that is read before the answer, in bytes.
+const MAX_PASSED_OVER: usize = 8 << 20;
+
+/// Serves one request. A refusal comes when its body has been sent: before that, the runtime would see a connection
+/// that is cut and not what is wrong.
 pub(super) async fn serve(
+    services: &Services,
+    workload: &Arc<Workload>,
+    request: Request<HostedBody>,
+) -> Response<HostedBody> {
+    let (head, body) = request.into_parts();
+    let (body, rest) = body::shared(body);
+    let response = dispatch(services, workload, Request::from_parts(head, body)).await;
+    if !response.status().is_success() {
+        rest.pass_over(MAX_PASSED_OVER).await;
+    }
+    response
+}
+
+/// By the binding it is for, to the store of that name, of the workload's own tenant.
+async fn dispatch(
     services: &Services,
     workload: &Arc<Workload>,
     mut request: Request<HostedBody>,

@@ -38,6 +38,7 @@ fn call(node: &Node, server: &str, a: &str) -> String {
 }
 
 /// Asks for a server's log until a line is there.
+#[allow(clippy::disallowed_methods, reason = "a test that waits for a real process has a deadline")]
 fn wait_for(node: &Node, server: &str, text: &str) -> String {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(20) {
@@ -98,9 +99,7 @@ fn no_increment_is_lost_or_doubled_while_versions_change() {
     });
     let numbers: Vec<usize> = (counts.iter())
         .map(|text| text.split_once(':').unwrap().1)
-        .map(|text| {
-            text.split(|char: char| char == ':' || char == ';').find_map(|part| part.parse().ok()).unwrap()
-        })
+        .map(|text| text.split([':', ';']).find_map(|part| part.parse().ok()).unwrap())
         .collect();
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>(), "{counts:?}");
 }

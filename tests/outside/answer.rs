@@ -1,6 +1,6 @@
 //! What the outside answers: redirects, and whatever it was sent, in every spelling that it knows.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
@@ -23,12 +23,19 @@ pub(crate) fn to(request: &str) -> Vec<u8> {
     whole("text/plain", "", b"outside-heard")
 }
 
-/// After a while, with the number of those that waited together.
+/// How many may wait together before one knows that they may.
+const TOGETHER: usize = 33;
+
+/// When enough wait together, or after a while: with the number of those that did.
 fn held() -> Vec<u8> {
-    static WAITING: AtomicUsize = AtomicUsize::new(0);
-    let together = WAITING.fetch_add(1, Ordering::SeqCst) + 1;
-    std::thread::sleep(Duration::from_millis(400));
-    WAITING.fetch_sub(1, Ordering::SeqCst);
+    static WAITING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+    let mut waiting = WAITING.0.lock().unwrap_or_else(PoisonError::into_inner);
+    *waiting += 1;
+    let together = *waiting;
+    WAITING.1.notify_all();
+    let most = Duration::from_millis(400);
+    let waited = WAITING.1.wait_timeout_while(waiting, most, |waiting| *waiting < TOGETHER);
+    *waited.unwrap_or_else(PoisonError::into_inner).0 -= 1;
     whole("text/plain", "", format!("together {together}").as_bytes())
 }
 

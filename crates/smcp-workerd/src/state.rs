@@ -38,13 +38,16 @@ const KEY: &str = "key";
 /// Prefix of what is being removed.
 const DELETED: &str = ".deleted";
 
+/// Whoever holds the lock has the folder.
+type Lock = Arc<tokio::sync::Mutex<()>>;
+
 /// The folders of all servers.
 pub struct StateFolders {
     tenants: PathBuf,
     reader: alarms::Reader,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    claims: Mutex<HashMap<(TenantId, ServerId), Arc<tokio::sync::Mutex<()>>>>,
+    claims: Mutex<HashMap<(TenantId, ServerId), Lock>>,
     deleted: AtomicU64,
 }
 

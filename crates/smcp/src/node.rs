@@ -232,11 +232,7 @@ async fn assemble(
         workerd,
         cache_dir: data.join("cache"),
         run_dir: data.join("run"),
-        fleet: fleet::Settings {
-            idle_after: config.idle_after,
-            max_awake: config.max_awake,
-            ..fleet::Settings::default()
-        },
+        fleet: fleet_settings(config),
         heap_flags: !config.sandbox.without.contains(&Layer::HeapFlags),
         watchdog: !config.sandbox.without.contains(&Layer::Watchdog),
     };
@@ -276,6 +272,14 @@ async fn assemble(
         databases,
         _data: data,
     })
+}
+
+fn fleet_settings(config: &NodeConfig) -> fleet::Settings {
+    fleet::Settings {
+        idle_after: config.idle_after,
+        max_awake: config.max_awake,
+        ..fleet::Settings::default()
+    }
 }
 
 async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
@@ -347,7 +351,6 @@ fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) 
         d1: Arc::new(d1),
         outbound,
         offered: &["egress", "kv", "objects", "d1", "durable_objects", "triggers"],
-        ..Services::closed()
     }
 }
 

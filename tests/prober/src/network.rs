@@ -52,20 +52,21 @@ pub(crate) fn raise_all(addresses: &[String]) -> Result<()> {
 /// Gives loopback, which is the first interface, an address of IPv6.
 fn raise_six(socket: usize, host: std::net::Ipv6Addr) -> Result<()> {
     const LOOPBACK: i32 = 1;
-    const LOOKS: u32 = 500;
+    const LOOKED_FOR: std::time::Duration = std::time::Duration::from_secs(5);
     let mut request = [0_u8; 24];
     request[..16].copy_from_slice(&host.octets());
     request[16..20].copy_from_slice(&128_u32.to_ne_bytes());
     request[20..].copy_from_slice(&LOOPBACK.to_ne_bytes());
     call(libc::SYS_ioctl, &[socket, libc::SIOCSIFADDR as usize, address(&request)])?;
     // The kernel looks first whether somebody else has it.
-    for _ in 0..LOOKS {
-        if TcpListener::bind((host, 0)).is_ok() {
-            return Ok(());
+    let began = std::time::Instant::now();
+    while TcpListener::bind((host, 0)).is_err() {
+        if began.elapsed() > LOOKED_FOR {
+            return Err(format!("{host} cannot be used").into());
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::yield_now();
     }
-    Err(format!("{host} cannot be used").into())
+    Ok(())
 }
 
 /// Gives the interface an address and switches it on.

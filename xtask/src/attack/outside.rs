@@ -131,7 +131,7 @@ fn places() -> Vec<String> {
     let shown =
         |address: &&str| if address.contains(':') { format!("[{address}]") } else { (*address).to_owned() };
     let mut places: Vec<String> =
-        all.flat_map(|address| PORTS.map(|port| format!("{}:{port}", shown(&address)))).collect();
+        all.flat_map(|address| PORTS.map(|port| format!("{}:{port}", shown(address)))).collect();
     places.extend(["tls:45.67.89.10:443", "tls:45.67.89.10:8443", "tls:45.67.89.11:443"].map(str::to_owned));
     places
 }

@@ -29,6 +29,8 @@ fn help_names_every_command() {
       call         Call a tool of a server
       keys         Create, list, rotate and revoke API keys
       secrets      Set, list, rotate and remove secrets of a server
+      kv           Look into KV namespaces, change them, move them in and out
+      objects      Look into buckets of objects, change them, move them in and out
       d1           Look into SQL databases, move them in and out, delete them
       usage        Show what the servers of a tenant have used
       tenants      Create and list tenants, and set their ceilings

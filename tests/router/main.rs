@@ -12,4 +12,6 @@ mod limits;
 mod logs;
 mod secrets;
 mod sessions;
+mod stores;
 mod streams;
+mod timers;

@@ -40,6 +40,8 @@ pub struct World {
     pub stores: Arc<MemoryStores>,
     /// What hosted code would be given.
     pub secrets: Arc<Secrets>,
+    /// The platform behind the router.
+    pub platform: Arc<Platform>,
     /// The SQL databases.
     pub databases: Arc<MemoryDatabases>,
     /// The platform's administrator.
@@ -106,6 +108,7 @@ impl World {
         let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
         let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
         let databases = Arc::new(MemoryDatabases::default());
+        let storage = smcp_testkit::memory_storage(vault.clone(), clock.clone(), entropy.clone());
         let ports = Ports {
             clock: clock.clone(),
             entropy,
@@ -116,6 +119,7 @@ impl World {
             ring,
             vault,
             secrets: Arc::clone(&secrets),
+            storage,
             databases: Arc::clone(&databases) as Arc<dyn Databases>,
             stores,
         };
@@ -125,7 +129,8 @@ impl World {
             networks: Vec::new(),
         };
         let Opened { platform, first_key } = Platform::open(settings, ports).await.unwrap();
-        let router = smcp_http::router(Arc::new(platform));
+        let platform = Arc::new(platform);
+        let router = smcp_http::router(Arc::clone(&platform));
         let root = first_key.unwrap().key.expose().clone();
         let mut world = Self {
             router,
@@ -133,6 +138,7 @@ impl World {
             isolates,
             stores: memory,
             secrets,
+            platform,
             databases,
             root,
             admin: String::new(),

@@ -7,6 +7,7 @@ mod openapi;
 mod operations;
 mod problem;
 mod storage;
+mod stores;
 mod types;
 
 pub use openapi::document;
@@ -15,6 +16,7 @@ pub use problem::{PROBLEM_JSON, Problem};
 pub use storage::{
     Database, DatabaseImport, DatabaseList, DatabaseQuery, DatabaseResult, DatabaseResults, DatabaseScript,
 };
+pub use stores::{KvEntry, KvKey, KvKeyPage, ObjectPage, StoreList, StoreSummary, StoredObject};
 pub use types::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
     LogSource, ModuleKind, NewKey, NewTenant, RotateKey, Secret, SecretList, SecretValue, Server, ServerList,

@@ -5,10 +5,11 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
     Ceilings, Database, DatabaseImport, DatabaseList, DatabaseQuery, DatabaseResult, DatabaseResults,
-    DatabaseScript, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
-    LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey,
-    Secret, SecretList, SecretValue, Server, ServerList, ServerState, ServerUsage, Tenant, TenantList,
-    UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
+    DatabaseScript, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, KvEntry, KvKey, KvKeyPage,
+    LogLevel, LogLine, LogPage, LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS, ObjectPage, Operation,
+    PROBLEM_JSON, Problem, RotateKey, Secret, SecretList, SecretValue, Server, ServerList, ServerState,
+    ServerUsage, StoreList, StoreSummary, StoredObject, Tenant, TenantList, UploadedModule, Usage,
+    UsageReport, Version, VersionList, VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -37,6 +38,9 @@ pub fn document() -> Value {
         IssuedKey,
         Key,
         KeyList,
+        KvEntry,
+        KvKey,
+        KvKeyPage,
         LogLevel,
         LogLine,
         LogPage,
@@ -44,6 +48,7 @@ pub fn document() -> Value {
         ModuleKind,
         NewKey,
         NewTenant,
+        ObjectPage,
         Problem,
         RotateKey,
         Secret,
@@ -53,6 +58,9 @@ pub fn document() -> Value {
         ServerList,
         ServerState,
         ServerUsage,
+        StoreList,
+        StoreSummary,
+        StoredObject,
         Tenant,
         TenantList,
         UploadedModule,

@@ -83,6 +83,17 @@ macro_rules! operations {
 
 const PAGE: &[(&str, &str)] =
     &[("after", "The `next` of the page before"), ("limit", "Most items, 1 to 200")];
+const PART: &[(&str, &str)] = &[
+    ("prefix", "Keys that begin with this"),
+    ("limit", "Most keys, 1 to 1000"),
+    ("after", "The `next` of the page before"),
+];
+const KEY: &[(&str, &str)] = &[("key", "The key")];
+const OBJECT: &[(&str, &str)] = &[
+    ("key", "The key"),
+    ("content_type", "What the content is"),
+    ("metadata", "Custom metadata: a JSON object of strings"),
+];
 const LOGS: &[(&str, &str)] = &[
     ("limit", "Most lines, 1 to 2000"),
     ("level", "debug, info, warn or error: nothing quieter"),
@@ -153,6 +164,27 @@ operations! {
         Some("DatabaseScript") => 200 Some("DatabaseImport"), &[], true;
     DeleteDatabase: Delete "/api/v1/tenants/{tenant}/d1/{database}", "Delete a database with all that is in it",
         None => 204 None, &[], true;
+    ListKvNamespaces: Get "/api/v1/tenants/{tenant}/kv", "The KV namespaces of a tenant's servers",
+        None => 200 Some("StoreList"), &[], true;
+    ListKvKeys: Get "/api/v1/tenants/{tenant}/kv/{namespace}/keys", "The keys of a KV namespace",
+        None => 200 Some("KvKeyPage"), PART, true;
+    GetKvEntry: Get "/api/v1/tenants/{tenant}/kv/{namespace}/entry", "A value of a KV namespace",
+        None => 200 Some("KvEntry"), KEY, true;
+    PutKvEntry: Post "/api/v1/tenants/{tenant}/kv/{namespace}/entry", "Store a value in the place of the one before",
+        Some("KvEntry") => 204 None, KEY, true;
+    DeleteKvEntry: Delete "/api/v1/tenants/{tenant}/kv/{namespace}/entry", "Remove a value",
+        None => 204 None, KEY, true;
+    ListBuckets: Get "/api/v1/tenants/{tenant}/objects", "The buckets of a tenant's servers",
+        None => 200 Some("StoreList"), &[], true;
+    ListObjects: Get "/api/v1/tenants/{tenant}/objects/{bucket}/keys", "The objects of a bucket",
+        None => 200 Some("ObjectPage"), PART, true;
+    GetObject: Get "/api/v1/tenants/{tenant}/objects/{bucket}/object", "An object's content, as it is",
+        None => 200 None, KEY, true;
+    PutObject: Post "/api/v1/tenants/{tenant}/objects/{bucket}/object",
+        "Store the body, of a length that is announced, in the place of the object before",
+        None => 200 Some("StoredObject"), OBJECT, true;
+    DeleteObject: Delete "/api/v1/tenants/{tenant}/objects/{bucket}/object", "Remove an object",
+        None => 204 None, KEY, true;
     GetLogs: Get "/api/v1/tenants/{tenant}/servers/{server}/logs", "What a server printed",
         None => 200 Some("LogPage"), LOGS, true;
 }

@@ -1,6 +1,7 @@
 //! The client: one method for each operation of the contract.
 
 mod databases;
+mod stores;
 
 use std::time::Duration;
 
@@ -23,10 +24,12 @@ pub const PAGE_LIMIT: u32 = 200;
 
 /// For an ordinary answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// For statements: an upload, a process to start, and the time that they may take.
+/// For uploads and statements: an upload, a process to start, and the time that they may take.
 const DATABASE: Duration = Duration::from_secs(60);
 /// For a deploy: an upload, a turn to wait for, and a start with its answers.
 const DEPLOY: Duration = Duration::from_secs(120);
+
+pub use stores::{NewObject, StorePart};
 
 /// A client of one platform, with one key.
 pub struct Client {
@@ -351,7 +354,11 @@ fn page(after: Option<&str>) -> Vec<(&'static str, Option<String>)> {
 fn plain(operation: OperationId, path: &str, body: Option<Vec<u8>>) -> Ask<'_> {
     let within = match operation {
         OperationId::DeployVersion => DEPLOY,
-        OperationId::QueryDatabase | OperationId::ImportDatabase | OperationId::ExportDatabase => DATABASE,
+        OperationId::QueryDatabase
+        | OperationId::ImportDatabase
+        | OperationId::ExportDatabase
+        | OperationId::PutKvEntry
+        | OperationId::PutObject => DATABASE,
         _ => ANSWER,
     };
     let mut headers =

@@ -7,6 +7,7 @@ pub mod call;
 pub mod caller;
 pub mod context;
 mod crypto;
+pub mod data;
 mod databases;
 pub mod deploy;
 pub mod fleet;

@@ -24,6 +24,7 @@ use crate::{
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
+    storage::Storage,
     timeout::within,
     timers::Timers,
     vault::Vault,
@@ -80,6 +81,8 @@ pub struct Ports {
     pub vault: Arc<Vault>,
     /// Secrets of servers; the same that are added to requests and given to processes.
     pub secrets: Arc<Secrets>,
+    /// KV namespaces and buckets; the same that hosted code uses.
+    pub storage: Arc<Storage>,
     /// SQL databases of hosted code.
     pub databases: Arc<dyn Databases>,
     /// Storage.
@@ -97,6 +100,7 @@ pub struct Platform {
     pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) storage: Arc<Storage>,
     pub(crate) databases: Arc<dyn Databases>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
@@ -141,6 +145,7 @@ impl Platform {
             ring,
             vault: _,
             secrets,
+            storage,
             databases,
             stores,
         } = ports;
@@ -163,6 +168,7 @@ impl Platform {
             usage,
             logbook,
             secrets,
+            storage,
             databases,
             stores,
             ring,

@@ -92,7 +92,12 @@ function wrapClass(Target) {
 }
 
 /** The default export of a version: the hosted module's own, inside the context of each call. */
-export function wrap(hosted, main) {
+export function wrap(hosted, main, classes) {
+  for (const name of classes) {
+    if (typeof hosted[name] !== "function") {
+      throw new Error(`${main} exports no class ${name}, which \`durable_objects\` names: export class ${name} extends DurableObject { … }`);
+    }
+  }
   const target = hosted.default;
   if (typeof target === "function" && target.prototype instanceof WorkerEntrypoint) {
     if (typeof target.prototype.fetch === "function") return wrapClass(target);

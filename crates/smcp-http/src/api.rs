@@ -2,6 +2,8 @@
 
 mod databases;
 mod keys;
+mod kv;
+mod objects;
 mod platform;
 mod secrets;
 mod servers;
@@ -62,6 +64,16 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::ExportDatabase => on(filter, databases::export),
         OperationId::ImportDatabase => on(filter, databases::import),
         OperationId::DeleteDatabase => on(filter, databases::delete),
+        OperationId::ListKvNamespaces => on(filter, kv::namespaces),
+        OperationId::ListKvKeys => on(filter, kv::keys),
+        OperationId::GetKvEntry => on(filter, kv::get),
+        OperationId::PutKvEntry => on(filter, kv::put),
+        OperationId::DeleteKvEntry => on(filter, kv::delete),
+        OperationId::ListBuckets => on(filter, objects::buckets),
+        OperationId::ListObjects => on(filter, objects::list),
+        OperationId::GetObject => on(filter, objects::get),
+        OperationId::PutObject => on(filter, objects::put),
+        OperationId::DeleteObject => on(filter, objects::delete),
         OperationId::ListVersions => on(filter, versions::list),
         OperationId::DeployVersion => on(filter, versions::deploy),
         OperationId::GetVersion => on(filter, versions::get),

@@ -8,6 +8,7 @@ mod memory;
 mod scripted;
 mod secrets;
 mod sim_fleet;
+mod storage;
 mod world;
 
 pub use clock::FakeClock;
@@ -17,4 +18,5 @@ pub use keys::{master_key, open_keys, vault};
 pub use memory::MemoryStores;
 pub use scripted::{Scripted, ScriptedIsolates};
 pub use sim_fleet::{Behaviour, CallFate, SimFleet};
+pub use storage::memory_storage;
 pub use world::{CountingEntropy, NoIsolates, NoTasks};

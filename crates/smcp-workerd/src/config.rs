@@ -83,7 +83,7 @@ pub(crate) fn fingerprint() -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     // Not a security boundary: a collision after an upgrade is all it has to avoid.
-    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js")).hash(&mut hasher);
+    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js", [])).hash(&mut hasher);
     (include_str!("config.rs"), include_str!("config/bindings.rs")).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
@@ -102,7 +102,7 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) ->
     }
     text.push_str("],\n  services = [\n");
     text.push_str("    ( name = \"main\", worker = ( globalOutbound = \"egress\",\n      modules = [");
-    let entry = entry_source(&manifest.main);
+    let entry = entry_source(&manifest.main, manifest.durable_objects.iter().map(|one| one.class.as_str()));
     push_module(&mut text, ENTRY_NAME, "esModule", entry.as_bytes());
     push_module(&mut text, WRAPPER_NAME, "esModule", WRAPPER_SOURCE.as_bytes());
     for module in bundle.modules() {

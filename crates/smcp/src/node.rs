@@ -248,6 +248,7 @@ async fn assemble(
         ring,
         vault,
         secrets,
+        storage: Arc::clone(&storage),
         databases: Arc::new(databases.clone()),
         stores,
     };

@@ -4,8 +4,8 @@ use std::net::TcpListener;
 
 use serde_json::{Map, Value, json};
 use smcp_api::{
-    Ceilings, DatabaseQuery, DatabaseScript, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey,
-    SecretValue,
+    Ceilings, DatabaseQuery, DatabaseScript, KvEntry, LogLevel, Method, NewKey, NewTenant, OPERATIONS,
+    RotateKey, SecretValue,
 };
 
 use super::{
@@ -24,6 +24,7 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
     };
     let value = SecretValue { value: "hush".to_owned() };
     let query = DatabaseQuery { sql: "SELECT 1".to_owned(), params: Vec::new() };
+    let entry = KvEntry { value: String::new(), metadata: None, expires_at: None };
     let script = DatabaseScript { sql: "SELECT 1".to_owned() };
     vec![
         client.whoami().map(drop),
@@ -55,6 +56,16 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.export_database("{tenant}", "{database}").map(drop),
         client.import_database("{tenant}", "{database}", &script).map(drop),
         client.delete_database("{tenant}", "{database}"),
+        client.list_namespaces("{tenant}").map(drop),
+        client.list_kv("{tenant}", "{namespace}", StorePart::default()).map(drop),
+        client.get_kv("{tenant}", "{namespace}", "k").map(drop),
+        client.put_kv("{tenant}", "{namespace}", "k", &entry),
+        client.delete_kv("{tenant}", "{namespace}", "k"),
+        client.list_buckets("{tenant}").map(drop),
+        client.list_objects("{tenant}", "{bucket}", StorePart::default()).map(drop),
+        client.get_object("{tenant}", "{bucket}", "k").map(drop),
+        client.put_object(("{tenant}", "{bucket}"), NewObject::default(), Vec::new()).map(drop),
+        client.delete_object("{tenant}", "{bucket}", "k"),
         client.logs("{tenant}", "{server}", LogFilter::default()).map(drop),
     ]
 }

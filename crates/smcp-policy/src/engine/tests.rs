@@ -72,6 +72,8 @@ fn the_matrix_of_roles_and_actions() {
     delete_server   yes  -   -  |  -   -   -  | yes  -   -  |
     view_secrets    yes  -  yes |  -   -   -  | yes  -  yes |
     manage_secrets  yes  -   -  |  -   -   -  | yes  -   -  |
+    view_data       yes  -   -  |  -   -   -  |  -   -   -  |
+    manage_data     yes  -   -  |  -   -   -  |  -   -   -  |
     ");
 }
 

@@ -100,6 +100,10 @@ async fn objects_go_in_and_out_whole_and_in_ranges() {
     assert_eq!((status, code), (404, 10007));
     assert_eq!(bench.put(json!({"method": "put", "object": "empty"}), b"").await.0, 200);
     assert_eq!(bench.get(json!({"method": "get", "object": "empty"})).await.3, b"");
+    for range in [json!({"offset": "0"}), json!({"suffix": "1"})] {
+        let of_nothing = json!({"method": "get", "object": "empty", "range": range});
+        assert_eq!(bench.get(of_nothing).await.1, 10039, "no byte of it is there");
+    }
 }
 
 #[tokio::test]
@@ -166,7 +170,12 @@ async fn uploads_in_parts_become_one_object_once() {
     let parts = [part(1, &big).await, part(2, b"end").await];
     let mut complete = with("completeMultipartUpload");
     complete["parts"] = json!([parts[1], parts[0]]);
-    assert_eq!(bench.put(complete.clone(), b"").await.0, 400, "not in order");
+    assert_eq!(bench.put(complete.clone(), b"").await.1, 10025, "not in order");
+    complete["parts"] = json!([parts[0], {"part": 2, "etag": parts[0]["etag"]}]);
+    assert_eq!(bench.put(complete.clone(), b"").await.1, 10025, "the other's etag");
+    let small = [parts[1].clone(), part(3, b"more").await];
+    complete["parts"] = json!(small);
+    assert_eq!(bench.put(complete.clone(), b"").await.1, 10011, "too small");
     complete["parts"] = json!(parts);
     let done = bench.put(complete.clone(), b"").await.2;
     assert!(done["etag"].as_str().unwrap().ends_with("-2"), "{done}");
@@ -201,6 +210,12 @@ async fn lies_about_sizes_and_names_are_refused() {
     let many = json!({"method": "delete", "objects": vec!["k"; 1001]});
     assert_eq!(bench.put(many, b"").await.0, 400);
     let large = json!({"method": "put", "object": "o", "customFields": [{"k": "k", "v": "v".repeat(8192)}]});
-    assert_eq!(bench.put(large, b"v").await.0, 413);
+    assert_eq!(bench.put(large, b"v").await.1, 10012);
+    let empty = json!({"method": "delete", "objects": ["k", ""]});
+    assert_eq!(bench.put(empty, b"").await.1, 10020);
+    for limit in [0, 1001] {
+        assert_eq!(bench.get(json!({"method": "list", "limit": limit})).await.1, 10022);
+    }
+    assert_eq!(bench.get(json!({"method": "list", "cursor": ""})).await.0, 200);
     assert_eq!(bench.get(json!({"method": "list"})).await.2["objects"], json!([]), "nothing was stored");
 }

@@ -16,10 +16,14 @@ function kind({ error, message } = {}) {
   return [error, operation, /\(\d+\)$/.exec(message)?.[0]];
 }
 
+/** The steps that an explanation is for: by `words` where both sides refuse alike, by `results` where these are what each has. */
+const explained = ({ words = [], results = {} }) => [...words, ...Object.keys(results)];
+
 /** Whether an explanation is one of just this difference. */
-function explains({ ours, miniflare: theirs, words }, here, there) {
-  if (words) return kind(here) !== undefined && isDeepStrictEqual(kind(here), kind(there));
-  return isDeepStrictEqual(ours, here) && isDeepStrictEqual(theirs, there);
+function explains({ words = [], results = {} }, { step, here, there }) {
+  if (words.includes(step)) return kind(here) !== undefined && isDeepStrictEqual(kind(here), kind(there));
+  const expected = results[step];
+  return expected !== undefined && isDeepStrictEqual(expected, { platform: here, miniflare: there });
 }
 
 /** One group on both sides: for each step its name and both results. */
@@ -45,7 +49,7 @@ async function compare(sides, capability, explanations) {
         console.log(`= ${cut(`${step}  ${JSON.stringify(here)}`)}`);
         continue;
       }
-      const explanation = explanations.find((entry) => entry.steps.includes(step) && explains(entry, here, there));
+      const explanation = explanations.find((entry) => explains(entry, difference));
       if (explanation === undefined) {
         tally.unexplained.push(difference);
         console.log(`! ${step}\n    platform   ${JSON.stringify(here)}\n    miniflare  ${JSON.stringify(there)}`);
@@ -56,20 +60,19 @@ async function compare(sides, capability, explanations) {
       }
     }
   }
-  const idle = explanations.flatMap(({ reason, steps }) =>
-    steps.filter((step) => step.startsWith(`${capability}/`) && !used.has(`${reason} ${step}`)).map((step) => `${step}: ${reason}`));
+  const idle = explanations.flatMap((entry) =>
+    explained(entry).filter((step) => step.startsWith(`${capability}/`) && !used.has(`${entry.reason} ${step}`)).map((step) => `${step}: ${entry.reason}`));
   return { ...tally, idle };
 }
 
 const cut = (line) => (line.length <= WIDTH ? line : `${line.slice(0, WIDTH - 1)}\u2026`);
 
 function differences(tallies) {
-  const explained = tallies.flatMap(({ explained }) => explained);
-  if (explained.length > 0) console.log(`\nexplained differences: ${explained.length}`);
-  const reasons = new Map(explained.map(({ explanation }) => [explanation.reason, explanation]));
-  for (const reason of reasons.keys()) {
+  const all = tallies.flatMap(({ explained }) => explained);
+  if (all.length > 0) console.log(`\nexplained differences: ${all.length}`);
+  for (const reason of new Set(all.map(({ explanation }) => explanation.reason))) {
     console.log(`\n  ${reason}`);
-    for (const { step, here, there } of explained.filter(({ explanation }) => explanation.reason === reason)) {
+    for (const { step, here, there } of all.filter(({ explanation }) => explanation.reason === reason)) {
       console.log(`    ${step}\n      platform   ${cut(JSON.stringify(here))}\n      miniflare  ${cut(JSON.stringify(there))}`);
     }
   }

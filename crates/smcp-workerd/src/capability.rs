@@ -8,6 +8,7 @@ mod data;
 pub mod kv;
 pub mod objects;
 mod refusal;
+mod rest;
 mod stores;
 mod uri;
 

@@ -199,6 +199,7 @@ export async function conditions({ FILES }, step) {
   await step("put only if new, again", () => FILES.put("o/new", "2", { onlyIf: { etagDoesNotMatch: "*" } }));
   await step("put only if it is there", () => FILES.put("o/missing", "1", { onlyIf: { etagMatches: "*" } }));
   await step("put with a header", () => FILES.put("o/new", "3", { onlyIf: new Headers({ "if-none-match": "*" }) }));
+  await step("put 6 MiB if it is there", () => FILES.put("o/missing", new Uint8Array(6 << 20), { onlyIf: { etagMatches: "*" } }));
   await step("put if uploaded after, not there", () => FILES.put("o/missing", "1", { onlyIf: { uploadedAfter: PAST } }));
   await step("put if uploaded before, not there", () => FILES.put("o/fresh", "1", { onlyIf: { uploadedBefore: PAST } }));
 }
@@ -277,6 +278,7 @@ export async function keys({ FILES }, step) {
   }
   for (const [what, name] of [["no bytes", ""], ["1024 bytes", "k".repeat(1024)], ["1025 bytes", "k".repeat(1025)], ["1026 bytes of 513 characters", "\u00fc".repeat(513)]]) {
     await step(`put ${what}`, () => FILES.put(name, "v"));
+    await step(`put 6 MiB under ${what}`, () => FILES.put(name, new Uint8Array(6 << 20)));
     await step(`get ${what}`, () => FILES.get(name));
     await step(`head ${what}`, () => FILES.head(name));
     await step(`delete ${what}`, () => FILES.delete(name));

@@ -78,7 +78,7 @@ fn compare(platform: &Platform, chosen: &[(&str, &str)], scratch: &Path, what: &
         let deployed = platform.cli(Some(&publisher), &["deploy", &project, "--tenant", TENANT]);
         let server = match deployed {
             Ok(deployed) => json!({ "url": deployed["url"] }),
-            Err(error) => json!({ "refused": error.to_string() }),
+            Err(error) => json!({ "refused": reason(&error.to_string()) }),
         };
         servers.insert((*name).to_owned(), server);
     }
@@ -89,6 +89,13 @@ fn compare(platform: &Platform, chosen: &[(&str, &str)], scratch: &Path, what: &
     }
     let driver = Program::new("node").arg("compare.mjs").within(workspace::root().join(FOLDER));
     driver.within_time(DEADLINE).stdout_given(&Value::to_string(&input))
+}
+
+/// What a refused deploy says, out of all that the command line printed.
+fn reason(said: &str) -> String {
+    let error = said.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
+    let message = error.as_ref().and_then(|error| error["error"]["message"].as_str());
+    message.unwrap_or(said).to_owned()
 }
 
 /// The folder of a server: the modules that miniflare runs too, and a manifest with one capability.
@@ -119,6 +126,28 @@ fn close(what: &What, said: &str) -> Result<Outcome> {
             let (passed, failed) =
                 read_closing_line(last).ok_or_else(|| format!("the driver ended with `{last}`"))?;
             Ok(Outcome::Checks { passed, failed })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{What, close, reason};
+    use crate::report::Outcome;
+
+    #[test]
+    fn a_refused_deploy_is_told_in_its_own_words() {
+        let said = "`smcp deploy` failed: exit status: 1\n{\"error\":{\"message\":\"not offered\"}}";
+        assert_eq!(reason(said), "not offered");
+        assert_eq!(reason("no platform"), "no platform");
+    }
+
+    #[test]
+    fn only_a_closing_line_is_an_outcome() {
+        let outcome = close(&What::Steps, "a table\n3 passed, 1 failed\n").unwrap();
+        assert!(matches!(outcome, Outcome::Checks { passed: 3, failed: 1 }));
+        for said in ["", "a table\n", "3 passed, 1 failed\nbroke off"] {
+            assert!(close(&What::Steps, said).is_err(), "{said:?}");
         }
     }
 }

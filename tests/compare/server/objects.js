@@ -326,6 +326,13 @@ export async function uploads({ FILES }, step) {
   await step("what became of it", () => FILES.get("u/b"));
 
   const none = await FILES.createMultipartUpload("u/none");
+  const empty = await FILES.createMultipartUpload("u/empty");
+  await step("one empty part", async () => (await empty.complete([await empty.uploadPart(1, "")])).size);
+  await step("what is in it", () => FILES.get("u/empty"));
+  const tail = await FILES.createMultipartUpload("u/tail");
+  await step("an empty last part", async () => (await tail.complete([await tail.uploadPart(1, big), await tail.uploadPart(2, "")])).size);
+  await step("its last bytes", () => FILES.get("u/tail", { range: { suffix: 2 } }));
+  await step("delete both", () => FILES.delete(["u/empty", "u/tail"]));
   await step("with no part", () => none.complete([]));
   const third = await FILES.createMultipartUpload("u/c");
   await third.uploadPart(1, "x");

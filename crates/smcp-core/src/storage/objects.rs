@@ -278,16 +278,21 @@ impl Objects {
     ) -> Result<Option<Segment>> {
         let segment = Segment { id: self.new_id(), size };
         if size > 0 {
-            let row = SegmentRow { id: segment.id, bucket: store.name.to_owned(), bytes: size };
-            let now = self.common.clock.now();
-            let wrote = self.rows.reserve(store.tenant, &row, now, self.common.quota).await?;
-            self.common.written(wrote)?;
+            self.reserve(store, &segment).await?;
         }
         if let Err(error) = self.content.write(store, &segment, body, hashes).await {
             self.discard(store, &segment).await;
             return Err(error);
         }
         Ok((size > 0).then_some(segment))
+    }
+
+    /// Notes a segment that is nobody's yet, and what it takes of the quota.
+    async fn reserve(&self, store: Store<'_>, segment: &Segment) -> Result<()> {
+        let row = SegmentRow { id: segment.id, bucket: store.name.to_owned(), bytes: segment.size };
+        let now = self.common.clock.now();
+        let wrote = self.rows.reserve(store.tenant, &row, now, self.common.quota).await?;
+        self.common.written(wrote)
     }
 
     /// Removes a segment that nobody got. What fails here is left for the sweep.

@@ -71,8 +71,14 @@ impl Objects {
         }
         let upload = self.upload(store, key, upload).await?;
         let mut hashes = Hashes::wanted(&Checksums::default());
-        let Some(segment) = self.write(store, size, &mut body, &mut hashes).await? else {
-            return Err(Error::invalid("a part is not empty"));
+        let segment = match self.write(store, size, &mut body, &mut hashes).await? {
+            Some(segment) => segment,
+            None => {
+                // A part is a segment, also without content.
+                let segment = Segment { id: self.new_id(), size: 0 };
+                self.reserve(store, &segment).await?;
+                segment
+            }
         };
         let etag = hashes.finish().md5.unwrap_or_default();
         let done = async {

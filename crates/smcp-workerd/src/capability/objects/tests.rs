@@ -188,6 +188,22 @@ async fn uploads_in_parts_become_one_object_once() {
 }
 
 #[tokio::test]
+async fn a_part_may_be_empty_when_it_is_the_last() {
+    let bench = Bench::new().await;
+    let create = bench.put(json!({"method": "createMultipartUpload", "object": "m"}), b"").await.2;
+    let with = |method: &str| json!({"method": method, "object": "m", "uploadId": create["uploadId"]});
+    let mut request = with("uploadPart");
+    request["partNumber"] = 1.into();
+    let etag = bench.put(request, b"").await.2["etag"].clone();
+    let mut complete = with("completeMultipartUpload");
+    complete["parts"] = json!([{"part": 1, "etag": etag}]);
+    assert_eq!(bench.put(complete, b"").await.2["size"], "0");
+    let (status, _, metadata, content) = bench.get(json!({"method": "get", "object": "m"})).await;
+    assert_eq!((status, metadata["size"].as_str(), content.len()), (200, Some("0"), 0));
+    assert_eq!(bench.put(json!({"method": "delete", "object": "m"}), b"").await.0, 200);
+}
+
+#[tokio::test]
 async fn lies_about_sizes_and_names_are_refused() {
     let bench = Bench::new().await;
     let metadata = json!({"version": 1, "method": "put", "object": "o"}).to_string();

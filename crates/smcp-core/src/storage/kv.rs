@@ -253,14 +253,14 @@ fn check_key(key: &str) -> Result<()> {
 /// Whether a key or a prefix is short enough.
 ///
 /// # Errors
-/// `TooLarge`, in Cloudflare's words.
+/// `Invalid`, in Cloudflare's words.
 pub fn check_length(key: &str) -> Result<()> {
     let length = key.len();
     if length <= MAX_KEY_BYTES {
         return Ok(());
     }
     let told = format!("UTF-8 encoded length of {length} exceeds key length limit of {MAX_KEY_BYTES}.");
-    Err(Error::TooLarge(Refusal::new(told)))
+    Err(Error::invalid(told))
 }
 
 fn check_metadata(json: &str) -> Result<()> {

@@ -8,11 +8,25 @@ use smcp_core::ports::{BindingService, HostedBody, STORAGE_OPERATIONS_PER_CALL, 
 use super::{
     Services,
     refusal::{self, Told},
+    rest::Rest,
 };
 use crate::config::bindings::BINDING_HEADER;
 
-/// Serves one request: by the binding it is for, to the store of that name, of the workload's own tenant.
+/// Serves one request, and reads what it left of the body, so that the runtime hears the answer.
 pub(super) async fn serve(
+    services: &Services,
+    workload: &Arc<Workload>,
+    request: Request<HostedBody>,
+) -> Response<HostedBody> {
+    let (head, body) = request.into_parts();
+    let (body, rest) = Rest::of(body);
+    let answer = answer(services, workload, Request::from_parts(head, body)).await;
+    rest.pass_over().await;
+    answer
+}
+
+/// By the binding it is for, from the store of that name, of the workload's own tenant.
+async fn answer(
     services: &Services,
     workload: &Arc<Workload>,
     mut request: Request<HostedBody>,

@@ -118,7 +118,7 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) ->
     }
     text.push_str("],\n      bindings = [ ");
     bindings::push_bindings(&mut text, manifest);
-    text.push_str("]");
+    text.push(']');
     bindings::push_classes(&mut text, manifest, key);
     text.push_str(" ) ),");
     bindings::push_services(&mut text, manifest);

@@ -38,13 +38,16 @@ const KEY: &str = "key";
 /// Prefix of what is being removed.
 const DELETED: &str = ".deleted";
 
+/// Held by whoever has a folder.
+type Lock = Arc<tokio::sync::Mutex<()>>;
+
 /// The folders of all servers.
 pub struct StateFolders {
     tenants: PathBuf,
     reader: alarms::Reader,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    claims: Mutex<HashMap<(TenantId, ServerId), Arc<tokio::sync::Mutex<()>>>>,
+    claims: Mutex<HashMap<(TenantId, ServerId), Lock>>,
     deleted: AtomicU64,
 }
 
@@ -74,7 +77,7 @@ impl StateFolders {
         self.tenants.join(tenant.to_string()).join(FOLDER).join(server.to_string())
     }
 
-    fn lock_of(&self, version: &VersionRef) -> Arc<tokio::sync::Mutex<()>> {
+    fn lock_of(&self, version: &VersionRef) -> Lock {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         claims.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(claims.entry((version.tenant, version.server)).or_default())

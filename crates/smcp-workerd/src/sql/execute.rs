@@ -107,7 +107,7 @@ fn bind(statement: &mut Statement<'_>, parameters: &[Parameter]) -> Result<usize
 /// Writes the beginning of a result with all its rows; how many rows of tables were read for them, as far as SQLite
 /// tells: it counts steps through whole tables, and those it found otherwise are at least the rows of the result.
 fn rows(statement: &mut Statement<'_>, shape: Shape, out: &mut Vec<u8>) -> Result<u64, Stopped> {
-    let names: Vec<Vec<u8>> = statement.column_names().into_iter().map(quoted).collect();
+    let names: Vec<Vec<u8>> = statement.column_names().map(quoted).collect();
     out.extend_from_slice(br#"{"success":true,"results":"#);
     if shape == Shape::Rows {
         out.extend_from_slice(br#"{"columns":["#);

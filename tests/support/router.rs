@@ -38,6 +38,8 @@ pub struct World {
     pub isolates: Arc<ScriptedIsolates>,
     /// The stores, to ask how often they were used.
     pub stores: Arc<MemoryStores>,
+    /// Where hosted code would print.
+    pub logbook: Arc<Logbook>,
     /// What hosted code would be given.
     pub secrets: Arc<Secrets>,
     /// The platform's administrator.
@@ -103,13 +105,14 @@ impl World {
         let keys_clock: Arc<dyn Clock> = clock.clone();
         let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
         let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
+        let logbook = Arc::new(Logbook::new(stores.logs.clone(), secrets.clone(), clock.clone()));
         let ports = Ports {
             clock: clock.clone(),
             entropy,
             tasks: Arc::new(Spawned),
             isolates: isolates.clone(),
             usage: isolates.clone(),
-            logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
+            logbook: Arc::clone(&logbook),
             ring,
             vault,
             secrets: Arc::clone(&secrets),
@@ -128,6 +131,7 @@ impl World {
             clock,
             isolates,
             stores: memory,
+            logbook,
             secrets,
             root,
             admin: String::new(),

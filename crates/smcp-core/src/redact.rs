@@ -68,6 +68,20 @@ impl Redactor {
         String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
     }
 
+    /// A text without the secrets, whose end may be missing: what a secret could begin with does not stay there either.
+    #[must_use]
+    pub fn redact_cut(&self, text: &str) -> String {
+        let bytes = text.as_bytes();
+        let begun = self.unfinished(bytes);
+        let over = self.merged(bytes).into_iter().find(|found| found.end > begun);
+        let until = over.map_or(begun, |found| found.start.min(begun));
+        if bytes.len() - until < SHORTEST_REDACTED {
+            return self.redact_text(text);
+        }
+        let kept = self.redact_bytes(&bytes[..until]);
+        String::from_utf8_lossy(&kept).into_owned() + MARK
+    }
+
     /// Bytes without the secrets, where all of them are at hand.
     #[must_use]
     pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {

@@ -205,7 +205,7 @@ async fn assemble(
     let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
     let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
-    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
+    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let outbound = outbound::open(outbound::Needs {

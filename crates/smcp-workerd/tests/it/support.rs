@@ -370,7 +370,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         tasks: Arc::new(NoTasks),
         isolates: Arc::new(NoIsolates),
         usage: Arc::new(NoIsolates),
-        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
+        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), clock)),
         ring,
         vault,
         secrets,

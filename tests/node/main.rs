@@ -8,4 +8,5 @@ mod identity;
 mod injection;
 mod life;
 mod limits;
+mod logs;
 mod storage;

@@ -7,6 +7,7 @@ use super::{
     Context,
     connection::Connection,
     failure::Failure,
+    maps::Maps,
     values::{self, Level},
 };
 
@@ -46,13 +47,17 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
         request: args.request.clone(),
         trace: args.trace.clone(),
     };
+    let mut maps = Maps::new(&context.environment);
     if args.follow {
         for line in connection.client.follow_logs(&tenant, server, filter)? {
-            context.out.log_line(&line?)?;
+            let mut line = line?;
+            maps.translate(&mut line);
+            context.out.log_line(&line)?;
         }
         return Err(Failure::ours("the platform ended the log").hint("it may have stopped; run this again"));
     }
-    let page = connection.client.logs(&tenant, server, filter)?;
+    let mut page = connection.client.logs(&tenant, server, filter)?;
+    page.items.iter_mut().for_each(|line| maps.translate(line));
     if context.out.is_json() {
         return context.out.data(&page, String::new);
     }

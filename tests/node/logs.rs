@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 
@@ -35,7 +35,7 @@ export default {
 "#;
 const FAIL: &str = "type Why = string;\n\nexport function fail(why: Why): never {\n  console.debug(\"about to fail\");\n  throw new Error(why);\n}\n";
 
-fn deploy(node: &Node) {
+fn project(node: &Node) -> PathBuf {
     let folder = node.folder.path().join("failing");
     std::fs::create_dir_all(folder.join("src")).unwrap();
     let manifest =
@@ -46,6 +46,11 @@ fn deploy(node: &Node) {
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/issues/node_modules");
     assert!(packages.is_dir(), "its packages are not there: npm ci in examples/issues");
     symlink(packages, folder.join("node_modules")).unwrap();
+    folder
+}
+
+fn deploy(node: &Node) {
+    let folder = project(node);
     node.cli(&node.admin, &["deploy", folder.to_str().unwrap(), "--tenant", "demo"]);
     // It fails, as it is meant to.
     node.try_cli(&node.admin, &["call", "failing", "fail", "--tenant", "demo"]);
@@ -70,6 +75,16 @@ fn an_exception_is_shown_where_it_stands_in_the_sources() {
         let message = page["items"][0]["message"].as_str().unwrap();
         assert!(message.contains("index.js:") && !message.contains(".ts:"), "{message}");
     }
+}
+
+#[test]
+fn a_refused_deploy_says_where_in_the_sources() {
+    let node = Node::start();
+    let folder = project(&node);
+    std::fs::write(folder.join("src/main.ts"), format!("{SOURCE}\nfail('at the start');\n")).unwrap();
+    let said = node.try_cli(&node.admin, &["deploy", folder.to_str().unwrap(), "--tenant", "demo"]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("at the start") && said.contains("src/fail.ts:5:9"), "{said}");
 }
 
 #[test]

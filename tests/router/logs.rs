@@ -121,7 +121,16 @@ async fn what_cannot_be_looked_through_is_not_kept() {
     let (world, version) = world().await;
     set(&world, "LONG", &"0123456789abcdef".repeat(1_000)).await;
     let told = shown(&world, &version, "anything").await;
-    assert!(told.starts_with("[smcp] this line is not kept: the secrets of this server"), "{told}");
+    assert!(told.starts_with("[smcp] this line is not kept: the secrets of this server have"), "{told}");
+    for n in 0..16 {
+        set(&world, "LONG", &format!("value-number-{n}")).await;
+        assert_eq!(shown(&world, &version, &format!("value-number-{n}")).await, "[redacted]");
+    }
+    set(&world, "LONG", "other-value").await;
+    let told = shown(&world, &version, "other-value").await;
+    assert!(told.contains("change too often"), "{told}");
+    world.clock.advance(Duration::from_secs(61));
+    assert_eq!(shown(&world, &version, "other-value").await, "[redacted]");
 }
 
 #[tokio::test]

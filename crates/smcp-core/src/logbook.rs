@@ -114,6 +114,7 @@ impl Logbook {
     pub async fn flush(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         let now = self.clock.monotonic();
+        self.cleaning.forget_unused(now);
         let mut stored = Vec::new();
         for mut lines in self.take() {
             let Some((_, version, _)) = lines.first() else { continue };
@@ -124,7 +125,6 @@ impl Logbook {
             }
             stored.extend(lines.into_iter().map(|(_, version, line)| (version, line)));
         }
-        self.cleaning.forget_unused(now);
         self.shelves().retain(|_, shelf| !shelf.waiting.is_empty() || shelf.has_followers());
         if stored.is_empty() {
             return Ok(());

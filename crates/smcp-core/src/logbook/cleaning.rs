@@ -11,17 +11,19 @@ use smcp_types::{Secret, ServerId, TenantId};
 
 use crate::{
     ports::LogLine,
-    redact::{Redactor, SHORTEST_REDACTED},
+    redact::{Redactor, SHORTEST_REDACTED, redact_line},
     secrets::Secrets,
 };
 
-/// Bytes of secrets of one server that are looked for: each byte is about 250 bytes of memory, in all encodings.
-const MAX_BYTES: usize = 8 << 10;
+/// Bytes of secrets of one server that are looked for: in all encodings, each takes about 630 bytes of memory and, to get
+/// ready, 30 µs of everybody's time.
+const MAX_BYTES: usize = 6 << 10;
 /// How long what finds them is kept while the server prints nothing; and after a secret has got another value, since a
 /// process may still have the one before.
 const KEEP: Duration = Duration::from_secs(60);
-/// Sets of values of one server that are looked for at once.
-const MAX_SETS: usize = 3;
+/// Sets of values of one server that are looked for at once, and bytes of all of them: as many may be got ready in the time
+/// that they are kept.
+const MAX_SETS: (usize, usize) = (16, 3 * MAX_BYTES);
 /// A line as long as this may have been cut off, in the middle of a secret.
 const MAY_BE_CUT: usize = 1 << 10;
 
@@ -37,6 +39,8 @@ struct Cleaner {
     /// Of the values.
     hash: [u8; 32],
     redactor: Arc<Redactor>,
+    /// Of the values together.
+    bytes: usize,
     /// When it was last that of the values as they are.
     used: Duration,
 }
@@ -94,27 +98,23 @@ impl Cleaning {
         }
         let cleaners = kept.entry(server).or_default();
         let hash = hash(&values);
-        match cleaners.iter_mut().find(|cleaner| cleaner.hash == hash) {
-            Some(current) => current.used = now,
-            None => {
-                let redactor = Redactor::new(&values).map_err(|error| error.to_string())?;
-                cleaners.push(Cleaner { hash, redactor: Arc::new(redactor), used: now });
-                let many = cleaners.len().saturating_sub(MAX_SETS);
-                cleaners.drain(..many);
-            }
+        if let Some(current) = cleaners.iter_mut().find(|cleaner| cleaner.hash == hash) {
+            current.used = now;
+            return Ok(cleaners.clone());
         }
+        let all = cleaners.iter().map(|cleaner| cleaner.bytes).sum::<usize>() + bytes;
+        if cleaners.len() >= MAX_SETS.0 || all > MAX_SETS.1 {
+            return Err("the secrets of this server change too often to be looked for in it".to_owned());
+        }
+        let redactor = Redactor::new(&values).map_err(|error| error.to_string())?;
+        cleaners.push(Cleaner { hash, redactor: Arc::new(redactor), bytes, used: now });
         Ok(cleaners.clone())
     }
 }
 
 fn clean(cleaners: &[Cleaner], message: &mut String) {
-    for Cleaner { redactor, .. } in cleaners {
-        *message = if message.len() < MAY_BE_CUT {
-            redactor.redact_text(message)
-        } else {
-            redactor.redact_cut(message)
-        };
-    }
+    let redactors: Vec<&Redactor> = cleaners.iter().map(|cleaner| &*cleaner.redactor).collect();
+    *message = redact_line(&redactors, message, message.len() >= MAY_BE_CUT);
 }
 
 fn hash(values: &[Secret<String>]) -> [u8; 32] {

@@ -43,8 +43,10 @@ pub(crate) fn run(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     let tenant = connection.tenant()?;
     progress.step("uploading and checking");
     let name = manifest.name.as_str();
-    let DeployedVersion { mut server, version, known, warnings } =
-        connection.client.deploy(&tenant, name, &upload(&bundle)?)?;
+    let deployed = connection.client.deploy(&tenant, name, &upload(&bundle)?);
+    let DeployedVersion { mut server, version, known, warnings } = deployed.map_err(|error| {
+        Failure::from(error).with_logs(|lines| maps::translate_all(map.as_deref(), lines))
+    })?;
     let digest = &version.digest;
     if !args.no_activate && server.active_version.as_ref() != Some(digest) {
         progress.step("activating");

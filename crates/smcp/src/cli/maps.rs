@@ -45,6 +45,14 @@ impl Maps {
     }
 }
 
+/// The same for lines of a version that was just refused, with its map at hand.
+pub(crate) fn translate_all(map: Option<&[u8]>, lines: &mut [LogLine]) {
+    let Some(map) = map.and_then(SourceMap::read) else { return };
+    for line in lines.iter_mut().filter(|line| line.source == LogSource::Server) {
+        line.message = map.translate(BUNDLED, &line.message);
+    }
+}
+
 fn folder(environment: &Environment) -> Option<PathBuf> {
     environment.cache_dir().map(|folder| folder.join("maps"))
 }

@@ -6,6 +6,8 @@ mod deploys;
 mod durable_objects;
 mod egress;
 mod identity;
+mod injection;
 mod life;
 mod limits;
+mod logs;
 mod storage;

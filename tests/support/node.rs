@@ -1,7 +1,8 @@
 //! The real binary: a node as a child process with a data directory of its own, and the command line beside it.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -24,7 +25,10 @@ pub fn binary() -> PathBuf {
 /// A command with nothing of this machine's configuration.
 #[allow(clippy::disallowed_methods, reason = "tests start the binary they test")]
 pub fn command(home: &Path) -> Command {
-    let mut command = Command::new(binary());
+    bare(Command::new(binary()), home)
+}
+
+fn bare(mut command: Command, home: &Path) -> Command {
     command
         .env_clear()
         .env("SMCP_SANDBOX_STRICT", "true")
@@ -108,6 +112,34 @@ impl Node {
         let mut command = command(self.folder.path());
         command.env("SMCP_ENDPOINT", &self.url).env("SMCP_KEY", key);
         command.arg("--json").args(words).output().unwrap()
+    }
+
+    /// Runs a line of a README in a shell that finds the binary by its name.
+    #[allow(clippy::disallowed_methods, reason = "a shell as the reader of the README has it")]
+    pub fn shell(&self, folder: &Path, line: &str, variables: &[(&str, &str)]) -> Output {
+        let mut shell = bare(Command::new("/bin/sh"), self.folder.path());
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary().parent().unwrap().display());
+        shell.env("PATH", path).env("SMCP_ENDPOINT", &self.url).env("SMCP_KEY", &self.admin);
+        shell.env("SMCP_TENANT", "demo").envs(variables.iter().copied());
+        shell.current_dir(folder).args(["-ec", line]).output().unwrap()
+    }
+
+    /// Calls the tool `add` as a client does that has a trace of its own; returns the answer with its head.
+    pub fn call_traced(&self, server: &str, traceparent: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{}}}"#;
+        let head = [
+            format!("POST /t/demo/{server}/mcp HTTP/1.1\r\nhost: {address}"),
+            format!("authorization: Bearer {}\r\ntraceparent: {traceparent}", self.admin),
+            format!("content-type: application/json\r\ncontent-length: {}", body.len()),
+            "accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25".to_owned(),
+            "connection: close\r\n\r\n".to_owned(),
+        ];
+        let mut stream = TcpStream::connect(address.replace("localhost", "127.0.0.1")).unwrap();
+        stream.write_all((head.join("\r\n") + body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Writes a project of one JavaScript module and deploys it.

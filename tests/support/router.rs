@@ -38,6 +38,8 @@ pub struct World {
     pub isolates: Arc<ScriptedIsolates>,
     /// The stores, to ask how often they were used.
     pub stores: Arc<MemoryStores>,
+    /// Where hosted code would print.
+    pub logbook: Arc<Logbook>,
     /// What hosted code would be given.
     pub secrets: Arc<Secrets>,
     /// The platform behind the router.
@@ -109,13 +111,14 @@ impl World {
         let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
         let databases = Arc::new(MemoryDatabases::default());
         let storage = smcp_testkit::memory_storage(vault.clone(), clock.clone(), entropy.clone());
+        let logbook = Arc::new(Logbook::new(stores.logs.clone(), secrets.clone(), clock.clone()));
         let ports = Ports {
             clock: clock.clone(),
             entropy,
             tasks: Arc::new(Spawned),
             isolates: isolates.clone(),
             usage: isolates.clone(),
-            logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
+            logbook: Arc::clone(&logbook),
             ring,
             vault,
             secrets: Arc::clone(&secrets),
@@ -137,6 +140,7 @@ impl World {
             clock,
             isolates,
             stores: memory,
+            logbook,
             secrets,
             platform,
             databases,

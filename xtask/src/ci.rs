@@ -23,7 +23,7 @@ const WASM_CRATES: [&str; 8] = [
     "smcp-http",
 ];
 const WASM: &str = "wasm32-unknown-unknown";
-const LOCAL: [&str; 3] = ["runtime", "tests/clients", "tests/compare"];
+const LOCAL: [&str; 4] = ["runtime", "tests/clients", "tests/compare", "examples/issues"];
 
 /// How a step ended.
 struct Done {

@@ -97,6 +97,8 @@ const OBJECT: &[(&str, &str)] = &[
 const LOGS: &[(&str, &str)] = &[
     ("limit", "Most lines, 1 to 2000"),
     ("level", "debug, info, warn or error: nothing quieter"),
+    ("request", "The id of a request: its lines alone"),
+    ("trace", "The id of a trace: its lines alone"),
     ("follow", "true: an event stream of the lines as they come, after the last ones"),
 ];
 

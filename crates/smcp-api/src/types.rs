@@ -386,6 +386,12 @@ pub struct LogLine {
     /// The call it belongs to, if that is known. A label: hosted code could forge it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The trace it belongs to, if that is known. A label too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The version that printed it, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The text.
     pub message: String,
 }

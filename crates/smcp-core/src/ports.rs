@@ -23,7 +23,7 @@ pub use object_rows::{
 };
 pub use outbound::Outbound;
 pub use records::{
-    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogQuery, LogSource, NewServer, RingKey,
     RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
     VersionSummary,
 };

@@ -14,9 +14,11 @@ pub const WRAPPER_FLAG: &str = "nodejs_als";
 
 /// First character of a log line that carries a request id.
 pub const TAG_START: char = '\u{1e}';
-/// Ends the request id; the message follows.
+/// Between the request id and the trace id, where a call has one.
+pub const TAG_TRACE: char = '/';
+/// Ends the ids; the message follows.
 pub const TAG_END: char = '\u{1f}';
-/// Ends the request id; a space that `console` put in follows, then the message.
+/// Ends the ids; a space that `console` put in follows, then the message.
 pub const TAG_END_SPACED: char = '\u{1d}';
 
 /// Source of the entry module for a version whose main module has this name and exports these classes. The wrapper is

@@ -11,9 +11,12 @@ use std::{
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 use smcp_core::ports::{Clock, LogLevel, LogLine, LogSink, VersionRef};
-use smcp_types::{ServerId, TenantId};
+use smcp_types::{RequestId, ServerId, TenantId, TraceId};
 
 use crate::refused::Refused;
+
+/// In which the wrapper module says for which call a request is sent. It does not go out.
+const REQUEST: &str = "cf-ray";
 
 /// Most characters of a method and of a URL that stand in a line.
 const SHOWN: (usize, usize) = (20, 512);
@@ -65,7 +68,9 @@ pub(crate) struct Entry {
     version: VersionRef,
     /// Method and URL as hosted code sent them, without the query: made before any secret is added.
     what: String,
-    trace: Option<String>,
+    /// The call and the trace that it belongs to: labels, forgeable by hosted code.
+    request: Option<RequestId>,
+    trace: Option<TraceId>,
     began: Duration,
     outcome: Outcome,
     sent: Arc<AtomicU64>,
@@ -86,6 +91,7 @@ impl Entry {
             ledger: Arc::clone(ledger),
             version,
             what: what(&head.method, &head.uri),
+            request: label(&head.headers, REQUEST).and_then(|id| id.parse().ok()),
             trace: trace_id(&head.headers),
             began: ledger.clock.monotonic(),
             outcome: Outcome::Abandoned,
@@ -130,8 +136,7 @@ impl Entry {
                 (LogLevel::Warn, format!("{what}: {}, then {why}, {sizes}", status.as_u16()))
             }
         };
-        let trace = self.trace.as_ref().map(|trace| format!(", trace {trace}")).unwrap_or_default();
-        (level, format!("egress: {line}{trace}"))
+        (level, format!("egress: {line}"))
     }
 }
 
@@ -145,7 +150,9 @@ impl Drop for Entry {
             traffic.bytes_in += self.received;
         });
         let (level, message) = self.line(sent);
-        let line = LogLine::platform(self.ledger.clock.now(), level, message);
+        let (request_id, trace_id) = (self.request, self.trace);
+        let at = self.ledger.clock.now();
+        let line = LogLine { request_id, trace_id, ..LogLine::platform(at, level, message) };
         self.ledger.logs.append(&self.version, line);
     }
 }
@@ -161,11 +168,13 @@ fn what(method: &Method, uri: &Uri) -> String {
     format!("{method} {url}")
 }
 
-/// The trace id of a W3C `traceparent`, as hosted code passed it on; a label, forgeable by it.
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let id = value.split('-').nth(1)?;
-    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+/// The trace id of a W3C `traceparent`, as hosted code passed it on.
+fn trace_id(headers: &HeaderMap) -> Option<TraceId> {
+    label(headers, "traceparent")?.split('-').nth(1)?.parse().ok()
+}
+
+fn label<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
@@ -191,7 +200,12 @@ mod tests {
             )
         };
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(id));
+        assert_eq!(
+            trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+                .map(|id| id.to_string())
+                .as_deref(),
+            Some(id)
+        );
         for none in ["", "00-4bf9-00f067aa0ba902b7-01", "00-zbf92f3577b34da6a3ce929d0e0e4736-a-01"] {
             assert_eq!(trace(none), None, "{none}");
         }

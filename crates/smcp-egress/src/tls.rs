@@ -64,7 +64,7 @@ fn read(path: &Path) -> std::result::Result<Vec<CertificateDer<'static>>, String
 fn unreadable(path: &Path, why: &str) -> Error {
     let refusal =
         Refusal::new(format!("{} cannot be used as certificate authorities: {why}", path.display()));
-    Error::Unavailable(refusal.hint("name a file with certificates in PEM form"))
+    Error::Unavailable(refusal.hint("name a file with certificates in PEM form in egress.roots"))
 }
 
 /// What makes connections secure.

@@ -76,12 +76,23 @@ pub(crate) struct NodeConfig {
     pub(crate) max_awake: usize,
     /// How long in-flight calls may take when the node stops.
     pub(crate) drain: Duration,
-    /// Networks that are not public and that single servers may reach.
-    pub(crate) networks: Vec<OpenedNetwork>,
+    /// The way out of hosted code.
+    pub(crate) egress: EgressConfig,
     /// How hosted code is locked in.
     pub(crate) sandbox: SandboxConfig,
     /// One JSON line per event on standard output instead of words.
     pub(crate) json: bool,
+}
+
+/// What an operator decides about the way out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EgressConfig {
+    /// Networks that are not public and that single servers may reach.
+    pub(crate) networks: Vec<OpenedNetwork>,
+    /// Where names are looked up; `None` for the system's name servers.
+    pub(crate) resolver: Option<SocketAddr>,
+    /// A file of certificate authorities beside the system's.
+    pub(crate) roots: Option<PathBuf>,
 }
 
 /// What an operator decides about the sandbox.
@@ -201,7 +212,7 @@ async fn assemble(
     let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
     let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
-    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
+    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let sandbox = Arc::new(sandbox);
@@ -214,6 +225,7 @@ async fn assemble(
         ring: Arc::clone(&ring),
         secrets: secrets.clone(),
         settings: &settings,
+        config: &config.egress,
         address,
     })?;
     let options = Options {
@@ -362,7 +374,7 @@ fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
     Ok(Settings {
         external_url: ExternalUrl::parse(config.external_url.as_deref().unwrap_or(&default))?,
         allowed_origins: config.allowed_origins.clone(),
-        networks: config.networks.clone(),
+        networks: config.egress.networks.clone(),
     })
 }
 

@@ -96,10 +96,18 @@ fn good_answers_are_read_and_the_query_says_what_is_wanted() {
         answer(200, "application/json", r#"{"items":[]}"#),
     ]);
     assert_eq!(client.whoami().unwrap().tenant, "acme", "members of later releases are no mistake");
-    let filter = LogFilter { limit: Some(5), level: Some(LogLevel::Warn) };
+    let filter = LogFilter {
+        limit: Some(5),
+        level: Some(LogLevel::Warn),
+        request: None,
+        trace: Some("0a".to_owned()),
+    };
     assert!(client.logs("a", "b", filter).unwrap().items.is_empty());
     assert_eq!(heard.recv().unwrap().line, "GET /api/v1/whoami");
-    assert_eq!(heard.recv().unwrap().line, "GET /api/v1/tenants/a/servers/b/logs?limit=5&level=warn");
+    assert_eq!(
+        heard.recv().unwrap().line,
+        "GET /api/v1/tenants/a/servers/b/logs?limit=5&level=warn&trace=0a"
+    );
 }
 
 #[test]

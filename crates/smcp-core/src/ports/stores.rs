@@ -8,7 +8,7 @@ use smcp_types::{
 };
 
 use super::{
-    DataKey, KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, SecretRecord, ServerRecord,
+    DataKey, KeyRecord, LogLine, LogQuery, NewServer, RingKey, RingState, SecretRecord, ServerRecord,
     SessionRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary,
 };
 
@@ -233,14 +233,14 @@ pub trait SecretStore: Send + Sync + 'static {
 pub trait LogStore: Send + Sync + 'static {
     /// Appends lines, oldest first.
     async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()>;
-    /// The last `limit` lines of a server at or above a level, oldest first.
+    /// The last `limit` of the lines of a server that are wanted, oldest first, each with the version that printed it.
     async fn tail(
         &self,
         tenant: TenantId,
         server: ServerId,
-        level: LogLevel,
+        query: LogQuery,
         limit: u32,
-    ) -> StoreResult<Vec<LogLine>>;
+    ) -> StoreResult<Vec<(Digest, LogLine)>>;
     /// Of each server, keeps the newest `lines` lines, as far as their texts have no more than `bytes` bytes together, and
     /// nothing older than `before`.
     async fn sweep(&self, (lines, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()>;

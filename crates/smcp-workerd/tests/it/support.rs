@@ -381,7 +381,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         tasks: Arc::new(NoTasks),
         isolates: Arc::new(NoIsolates),
         usage: Arc::new(NoIsolates),
-        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock))),
+        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock))),
         ring,
         storage: smcp_testkit::memory_storage(vault.clone(), clock, Arc::new(CountingEntropy::default())),
         vault,

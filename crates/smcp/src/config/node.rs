@@ -1,8 +1,12 @@
 //! What an operator decides about a node.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
-use smcp_core::settings::{ExternalUrl, OpenedNetwork};
+use smcp_core::settings::ExternalUrl;
 use smcp_types::Secret;
 use smcp_workerd::sandbox::Layer;
 
@@ -10,21 +14,25 @@ use super::{
     Layers, Source, duration,
     layers::Reading,
     setting::{
-        ALLOWED_ORIGINS, DATA, DRAIN, EGRESS_NETWORKS, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY,
-        MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, WORKERD,
+        ALLOWED_ORIGINS, DATA, DRAIN, EGRESS_NETWORKS, EGRESS_RESOLVER, EGRESS_ROOTS, EXTERNAL_URL,
+        IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT, SANDBOX_UID_BASE,
+        SANDBOX_WITHOUT, WORKERD,
     },
 };
-use crate::node::{NodeConfig, SandboxConfig};
+use crate::node::{EgressConfig, NodeConfig, SandboxConfig};
 
 /// Where a node listens when nobody says.
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
+    SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
 /// When an idle server is put to sleep.
 pub(crate) const DEFAULT_IDLE_AFTER: Duration = Duration::from_secs(5 * 60);
 /// How many servers may be awake at once.
 pub(crate) const DEFAULT_MAX_AWAKE: usize = 64;
 /// How long calls under way may take at the end.
 pub(crate) const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
+/// Where name servers listen.
+const DNS_PORT: u16 = 53;
 
 /// The settings of a node, checked.
 #[derive(Debug)]
@@ -39,7 +47,7 @@ pub(crate) struct NodeSettings {
     idle_after: Duration,
     max_awake: usize,
     drain: Duration,
-    networks: Vec<OpenedNetwork>,
+    egress: EgressConfig,
     sandbox: SandboxConfig,
 }
 
@@ -80,7 +88,7 @@ impl NodeSettings {
             Ok(_) | Err(_) => Err(format!("must be between 1 and 4096: {text:?}")),
         });
         let drain = reading.one(&DRAIN, duration);
-        let networks = reading.many(&EGRESS_NETWORKS, |text, _| text.parse());
+        let egress = egress(layers, &mut reading);
         let sandbox = sandbox(&mut reading);
         let settings = data.map(|data| Self {
             data,
@@ -93,7 +101,7 @@ impl NodeSettings {
             idle_after: idle_after.map_or(DEFAULT_IDLE_AFTER, |(duration, _)| duration),
             max_awake: max_awake.map_or(DEFAULT_MAX_AWAKE, |(places, _)| places),
             drain: drain.map_or(DEFAULT_DRAIN, |(duration, _)| duration),
-            networks: networks.map_or_else(Vec::new, |(networks, _)| networks),
+            egress,
             sandbox,
         });
         reading.finish(settings)
@@ -112,11 +120,30 @@ impl NodeSettings {
             idle_after: self.idle_after,
             max_awake: self.max_awake,
             drain: self.drain,
-            networks: self.networks,
+            egress: self.egress,
             sandbox: self.sandbox,
             json,
         }
     }
+}
+
+/// The settings of the way out.
+fn egress(layers: &Layers, reading: &mut Reading<'_>) -> EgressConfig {
+    let networks = reading.many(&EGRESS_NETWORKS, |text, _| text.parse());
+    let resolver = reading.one(&EGRESS_RESOLVER, |text, _| name_server(text));
+    let roots = reading.one(&EGRESS_ROOTS, |text, source| Ok(absolute(layers, text, source)));
+    EgressConfig {
+        networks: networks.map_or_else(Vec::new, |(networks, _)| networks),
+        resolver: resolver.map(|(resolver, _)| resolver),
+        roots: roots.map(|(roots, _)| roots),
+    }
+}
+
+/// The address of a name server, at the port of DNS unless it says another.
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    let at_its_port = |address: IpAddr| SocketAddr::new(address, DNS_PORT);
+    let wrong = |_| format!("is no address of a name server, such as 10.0.0.53 or 10.0.0.53:5353: {text:?}");
+    text.parse().or_else(|_| text.parse().map(at_its_port)).map_err(wrong)
 }
 
 /// The settings of the sandbox.

@@ -118,6 +118,20 @@ pub(crate) const EGRESS_NETWORKS: Setting = setting(
     Shape::List,
     "networks that are not public and that single servers may reach: tenant/server=10.1.0.0/16",
 );
+pub(crate) const EGRESS_RESOLVER: Setting = setting(
+    "egress.resolver",
+    None,
+    "SMCP_EGRESS_RESOLVER",
+    Shape::Text,
+    "the name server that hosts of requests to the outside are looked up at",
+);
+pub(crate) const EGRESS_ROOTS: Setting = setting(
+    "egress.roots",
+    None,
+    "SMCP_EGRESS_ROOTS",
+    Shape::Text,
+    "a PEM file of certificate authorities that are believed beside the system's",
+);
 pub(crate) const SANDBOX_WITHOUT: Setting = setting(
     "sandbox.without",
     Some("--sandbox-without"),
@@ -141,7 +155,7 @@ pub(crate) const SANDBOX_UID_BASE: Setting = setting(
 );
 
 /// Every setting, in the order they are shown.
-pub(crate) const ALL: [&Setting; 17] = [
+pub(crate) const ALL: [&Setting; 19] = [
     &ENDPOINT,
     &KEY,
     &TENANT,
@@ -156,6 +170,8 @@ pub(crate) const ALL: [&Setting; 17] = [
     &MAX_AWAKE,
     &DRAIN,
     &EGRESS_NETWORKS,
+    &EGRESS_RESOLVER,
+    &EGRESS_ROOTS,
     &SANDBOX_WITHOUT,
     &SANDBOX_STRICT,
     &SANDBOX_UID_BASE,

@@ -99,6 +99,24 @@ fn all_mistakes_of_the_layers_come_together() {
 }
 
 #[test]
+fn a_name_server_is_an_address_at_the_port_of_dns() {
+    for (text, address) in [
+        ("10.0.0.53", Some("10.0.0.53:53")),
+        ("10.0.0.53:5353", Some("10.0.0.53:5353")),
+        ("2001:db8::53", Some("[2001:db8::53]:53")),
+        ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
+        ("dns.example.com", None),
+        ("10.0.0.53:", None),
+    ] {
+        let variables = &[("HOME", "/home/u"), ("SMCP_EGRESS_RESOLVER", text)];
+        let read = NodeSettings::read(&layers(&[], variables, ""));
+        let resolver = read.map(|settings| settings.into_config(false).egress.resolver);
+        let expected = address.map(|address| Some(address.parse().unwrap()));
+        assert_eq!(resolver.ok(), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_node_listens_to_the_network_behind_tls_alone() {
     let home = ("HOME", "/home/u");
     for (listen, url, fine) in [
@@ -118,7 +136,7 @@ fn a_node_listens_to_the_network_behind_tls_alone() {
 #[test]
 fn a_node_has_defaults_for_everything() {
     let config = NodeSettings::read(&layers(&[], &[("HOME", "/home/u")], "")).unwrap().into_config(true);
-    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, workerd: None, idle_after: 300s, max_awake: 64, drain: 30s, networks: [], sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
+    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, workerd: None, idle_after: 300s, max_awake: 64, drain: 30s, egress: EgressConfig { networks: [], resolver: None, roots: None }, sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
     let config = NodeSettings::read(&layers(&[], &[], "[node]\ndata = \"d\"\nidle_after = 5\n")).unwrap();
     let config = config.into_config(false);
     assert_eq!((config.data, config.idle_after.as_secs()), (PathBuf::from("/etc/smcp/d"), 5));

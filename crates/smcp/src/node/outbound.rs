@@ -8,8 +8,12 @@ use smcp_core::{
     ports::{Clock, Entropy, LogSink, Outbound, SecretSource},
     settings::Settings,
 };
-use smcp_egress::{Egress, EgressLimits, EgressParts, Own, Roots, TcpDialer, resolver_of, system_resolver};
+use smcp_egress::{
+    Egress, EgressLimits, EgressParts, Own, Resolve, Roots, TcpDialer, resolver_of, system_resolver,
+};
 use smcp_types::Result;
+
+use super::EgressConfig;
 
 /// What it stands on.
 pub(super) struct Needs<'a> {
@@ -19,6 +23,7 @@ pub(super) struct Needs<'a> {
     pub(super) ring: Arc<Keyring>,
     pub(super) secrets: Arc<dyn SecretSource>,
     pub(super) settings: &'a Settings,
+    pub(super) config: &'a EgressConfig,
     /// Where we listen.
     pub(super) address: SocketAddr,
 }
@@ -26,29 +31,33 @@ pub(super) struct Needs<'a> {
 /// The way out, with the key set of caller tokens on it.
 ///
 /// # Errors
-/// When certificates cannot be loaded.
+/// When certificates cannot be loaded, or the operator's name server cannot be asked.
 pub(super) fn open(needs: Needs<'_>) -> Result<Arc<dyn Outbound>> {
-    let Needs { clock, entropy, logs, ring, secrets, settings, address } = needs;
-    let resolver = match system_resolver() {
-        Ok(resolver) => resolver,
-        Err(error) => {
-            // Calls go on: addresses can still be reached, and a name says that nobody could resolve it.
-            tracing::warn!(%error, "this system names no name servers: hosted code cannot reach hosts by name");
-            resolver_of(&[])?
-        }
-    };
+    let Needs { clock, entropy, logs, ring, secrets, settings, config, address } = needs;
     let egress = Egress::new(EgressParts {
         clock: Arc::clone(&clock),
         logs,
         secrets,
-        resolver,
+        resolver: resolver(config.resolver)?,
         dialer: Box::new(TcpDialer),
         own: Own { listeners: vec![address], names: vec![own_host(settings.external_url.authority())] },
-        roots: Roots::system(None)?,
+        roots: Roots::system(config.roots.as_deref())?,
         limits: EgressLimits::default(),
     })?;
     let callers = CallerTokens::new(ring, clock, entropy, settings);
     Ok(Arc::new(OwnKeys::new(Arc::new(callers), Arc::new(egress))))
+}
+
+/// Names to addresses: at the name server that the operator names, or at the system's.
+fn resolver(named: Option<SocketAddr>) -> Result<Box<dyn Resolve>> {
+    if let Some(server) = named {
+        return resolver_of(&[server]);
+    }
+    system_resolver().or_else(|error| {
+        // Calls go on: addresses can still be reached, and a name says that nobody could resolve it.
+        tracing::warn!(%error, "this system names no name servers: hosted code cannot reach hosts by name");
+        resolver_of(&[])
+    })
 }
 
 /// The host of our own origin, without its port.

@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod data_keys;
 mod hosted;
 mod keys;
 mod limits;

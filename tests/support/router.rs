@@ -14,7 +14,7 @@ use smcp_core::{
     ports::{Clock, Tasks},
     settings::{ExternalUrl, Settings},
 };
-use smcp_testkit::{CountingEntropy, FakeClock, MemoryStores, ScriptedIsolates};
+use smcp_testkit::{CountingEntropy, FakeClock, MemoryMasterKeys, MemoryStores, ScriptedIsolates};
 use tower::ServiceExt as _;
 
 /// Background work on the test's own runtime.
@@ -108,6 +108,8 @@ impl World {
             logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
             ring,
             vault,
+            master_keys: Arc::new(MemoryMasterKeys::default()),
+            sealed: Vec::new(),
             stores,
         };
         let settings = Settings {

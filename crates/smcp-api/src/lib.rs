@@ -3,11 +3,13 @@
 //! The contract, apart from the server that keeps it and the client that uses it (STYLE 12). Wire types are not domain
 //! types: they change only by addition.
 
+mod data_keys;
 mod openapi;
 mod operations;
 mod problem;
 mod types;
 
+pub use data_keys::{DataKey, DataKeyList, ResealedStore, Resealing, RotatedMasterKey};
 pub use openapi::document;
 pub use operations::{Method, OPERATIONS, Operation, OperationId};
 pub use problem::{PROBLEM_JSON, Problem};

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
-    ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey, Server,
-    ServerList, ServerState, ServerUsage, Tenant, TenantList, UploadedModule, Usage, UsageReport, Version,
-    VersionList, VersionSummary, WhoAmI,
+    Ceilings, DataKey, DataKeyList, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel,
+    LogLine, LogPage, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem,
+    ResealedStore, Resealing, RotateKey, RotatedMasterKey, Server, ServerList, ServerState, ServerUsage,
+    Tenant, TenantList, UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -23,6 +23,8 @@ macro_rules! schemas {
 pub fn document() -> Value {
     let schemas = schemas!(
         Ceilings,
+        DataKey,
+        DataKeyList,
         Deploy,
         DeployedVersion,
         Health,
@@ -36,7 +38,10 @@ pub fn document() -> Value {
         NewKey,
         NewTenant,
         Problem,
+        ResealedStore,
+        Resealing,
         RotateKey,
+        RotatedMasterKey,
         Server,
         ServerList,
         ServerState,

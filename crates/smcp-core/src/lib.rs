@@ -6,6 +6,7 @@ pub mod bundle_file;
 pub mod call;
 pub mod context;
 mod crypto;
+pub mod data_keys;
 pub mod deploy;
 pub mod fleet;
 pub mod identity;

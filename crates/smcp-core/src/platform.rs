@@ -7,6 +7,7 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 
 use crate::{
     authority::Authority,
+    bundle_file::BundleStore,
     call::room::Room,
     deploy::turns::Turns,
     identity::Identity,
@@ -15,15 +16,15 @@ use crate::{
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, RingStore, ServerRecord,
-        ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore, UsageMeter,
-        VersionStore,
+        Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, MasterKeys, Resealable, RingStore,
+        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
+        UsageMeter, VersionStore,
     },
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
     timeout::within,
-    vault::Vault,
+    vault::{Vault, rotation::Rotation},
 };
 
 /// Tenants, servers and versions remembered.
@@ -73,6 +74,10 @@ pub struct Ports {
     pub ring: Arc<Keyring>,
     /// What seals tenants' data; the same that other parts of the node use.
     pub vault: Arc<Vault>,
+    /// Where the master key is kept.
+    pub master_keys: Arc<dyn MasterKeys>,
+    /// Every store of sealed things there is beside the bundles: what a rotation of a tenant's keys moves.
+    pub sealed: Vec<Arc<dyn Resealable>>,
     /// Storage.
     pub stores: Stores,
 }
@@ -90,6 +95,9 @@ pub struct Platform {
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) master_keys: Arc<dyn MasterKeys>,
+    pub(crate) rotation: Rotation,
+    pub(crate) bundles: Arc<BundleStore>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
     pub(crate) platform_tenant: TenantRecord,
@@ -118,7 +126,22 @@ impl Platform {
     /// # Errors
     /// Policies that do not load, store errors. Nothing runs after any of them.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Opened> {
-        let Ports { clock, entropy, tasks, isolates, usage, logbook, ring, vault, stores } = ports;
+        let Ports {
+            clock,
+            entropy,
+            tasks,
+            isolates,
+            usage,
+            logbook,
+            ring,
+            vault,
+            master_keys,
+            mut sealed,
+            stores,
+        } = ports;
+        let bundles = Arc::new(BundleStore::new(&stores, vault.clone()));
+        sealed.push(bundles.clone());
+        let rotation = Rotation::new(Arc::clone(&vault), Arc::clone(&clock), sealed);
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -138,6 +161,9 @@ impl Platform {
             stores,
             ring,
             vault,
+            master_keys,
+            rotation,
+            bundles,
             authority,
             identity,
             platform_tenant,
@@ -206,6 +232,11 @@ impl Platform {
     /// Ends streams that have no end of their own, so that a stop waits only for calls.
     pub fn begin_stop(&self) {
         self.stopping.begin();
+    }
+
+    /// Moves what tenants have sealed to newer keys, for ever. The composition root runs this once.
+    pub fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     /// Chores to be done every minute or so: expired sessions, old log lines.

@@ -14,7 +14,7 @@ pub use records::{
     DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
     RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
 };
-pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
+pub use sealing::{Kind, MasterKeys, Place, Resealable, Resealed, Sealer};
 pub use stores::{
     Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
     StoreResult, TenantStore, VersionStore,

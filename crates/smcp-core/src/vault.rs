@@ -1,6 +1,7 @@
 //! The vault: everything a tenant stores is sealed under that tenant's own data keys, which the master key wraps.
 
 pub(crate) mod data_keys;
+pub mod rotation;
 
 use std::{sync::Arc, time::Duration};
 
@@ -103,6 +104,22 @@ impl Vault {
     /// `Damaged` when the data key is gone; store errors.
     pub async fn file_key_under(&self, place: &Place<'_>, id: DataKeyId) -> Result<Secret<[u8; 32]>> {
         Ok(crypto::derive_for(&self.held(place, id).await?, belongs(place)))
+    }
+
+    /// Gives the tenant a new active key. What the old one sealed is to be moved to it; the old one opens it until then.
+    pub(crate) async fn rotate(&self, tenant: TenantId) -> Result<()> {
+        let _turn = self.master.turn().await;
+        let key = new_key(&self.master, tenant, self.clock.now());
+        let rotated = self.store().rotate(&key, self.master.id()).await;
+        self.forget(tenant);
+        Ok(rotated?)
+    }
+
+    /// Destroys the tenant's keys. Nothing opens any more what they sealed.
+    pub(crate) async fn destroy(&self, tenant: TenantId) -> Result<u64> {
+        let destroyed = self.store().destroy(tenant, self.clock.now()).await;
+        self.forget(tenant);
+        Ok(destroyed?)
     }
 
     /// Forgets a tenant's keys: called after any change to them, before that change is acknowledged.

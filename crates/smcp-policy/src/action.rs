@@ -35,11 +35,17 @@ pub enum Action {
     Deploy,
     /// Delete a server.
     DeleteServer,
+    /// Give a tenant's data a new key.
+    RotateDataKeys,
+    /// Destroy the keys of a tenant's data, and so the data.
+    DestroyData,
+    /// Replace the master key.
+    RotateMasterKey,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Connect,
         Self::List,
         Self::CallTool,
@@ -55,6 +61,9 @@ impl Action {
         Self::CreateServer,
         Self::Deploy,
         Self::DeleteServer,
+        Self::RotateDataKeys,
+        Self::DestroyData,
+        Self::RotateMasterKey,
     ];
 
     /// Its name in policies.
@@ -76,6 +85,9 @@ impl Action {
             Self::CreateServer => "create_server",
             Self::Deploy => "deploy",
             Self::DeleteServer => "delete_server",
+            Self::RotateDataKeys => "rotate_data_keys",
+            Self::DestroyData => "destroy_data",
+            Self::RotateMasterKey => "rotate_master_key",
         }
     }
 }
@@ -83,6 +95,8 @@ impl Action {
 /// What an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
+    /// The platform itself.
+    Platform,
     /// A tenant.
     Tenant(TenantId),
     /// A server of a tenant.

@@ -10,7 +10,7 @@ mod world;
 
 pub use clock::FakeClock;
 pub use contract::check_stores;
-pub use keys::{master_key, open_keys, vault};
+pub use keys::{MemoryMasterKeys, master_key, open_keys, vault};
 pub use memory::MemoryStores;
 pub use scripted::{Scripted, ScriptedIsolates};
 pub use sim_fleet::{Behaviour, CallFate, SimFleet};

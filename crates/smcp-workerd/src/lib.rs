@@ -12,6 +12,7 @@ mod link;
 mod locate;
 mod log_budget;
 mod logline;
+mod memory_file;
 mod outlet;
 mod process;
 mod run_folder;

@@ -16,8 +16,8 @@ use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     fleet::{Event, Fleet, Generation, Settings},
     ports::{
-        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Target, Trial, TrialRefused,
-        Usage, UsageMeter, VersionRef,
+        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Sealer, Target, Trial,
+        TrialRefused, Usage, UsageMeter, VersionRef,
     },
 };
 use smcp_manifest::Bundle;
@@ -65,6 +65,8 @@ pub struct Parts {
     pub logs: Arc<dyn LogSink>,
     /// Where bundles come from.
     pub bundles: Arc<dyn Bundles>,
+    /// What seals compiled configurations.
+    pub sealer: Arc<dyn Sealer>,
     /// How processes are started.
     pub launcher: Arc<dyn Launcher>,
 }
@@ -95,6 +97,7 @@ impl Supervisor {
             options.cache_dir.clone(),
             options.workerd,
             Arc::clone(&parts.clock),
+            parts.sealer,
             options.heap_flags,
         )
         .map_err(unusable(options.cache_dir))?;

@@ -66,9 +66,10 @@ pub(crate) async fn start(
 ) -> std::result::Result<RunningTrial, TrialRefused> {
     let logs = Arc::new(Mutex::new(Logs::default()));
     let version = &target.version;
-    let known = cache.get(target).is_ok_and(|file| file.is_some());
+    let found = cache.get(target).await;
+    let known = matches!(found, Ok(Some(_)));
     let config = async {
-        match cache.get(target)? {
+        match found? {
             Some(file) => Ok(file),
             None => cache.make(target, bundle).await,
         }

@@ -3,6 +3,7 @@
 mod call;
 mod completions;
 mod connection;
+mod data_keys;
 mod deploy;
 mod doctor;
 mod failure;

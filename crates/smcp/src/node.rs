@@ -3,6 +3,7 @@
 mod blobs;
 mod data;
 mod listen;
+mod master_keys;
 mod sqlite;
 mod world;
 
@@ -17,12 +18,14 @@ use std::{
 
 use async_trait::async_trait;
 use smcp_core::{
-    Opened, Platform, Ports, Stores, bundle_file, fleet,
+    Opened, Platform, Ports, Stores,
+    bundle_file::BundleStore,
+    fleet,
     keyring::Keyring,
     keys::IssuedKey,
     logbook::Logbook,
     master::Master,
-    ports::{Blobs, Clock, Entropy, VersionRef},
+    ports::{Clock, Entropy, VersionRef},
     settings::{ExternalUrl, Settings},
     vault::Vault,
 };
@@ -39,6 +42,7 @@ use tokio::{
 };
 
 use data::DataDir;
+use master_keys::KeptKeys;
 use sqlite::Durability;
 use world::{SystemClock, SystemEntropy, TokioTasks};
 
@@ -60,6 +64,10 @@ pub(crate) struct NodeConfig {
     pub(crate) master_key_file: Option<PathBuf>,
     /// The master key itself, from `SMCP_MASTER_KEY`.
     pub(crate) master_key: Option<Secret<String>>,
+    /// The file of the master key that is to be in force next; read when it is asked for.
+    pub(crate) next_master_key_file: Option<PathBuf>,
+    /// That key itself, from `SMCP_MASTER_KEY_NEXT`.
+    pub(crate) next_master_key: Option<Secret<String>>,
     /// The workerd binary; `None` to look where `npm ci` puts it.
     pub(crate) workerd: Option<PathBuf>,
     /// When an idle server is put to sleep.
@@ -139,6 +147,7 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
         () = listen::serve(listener, router, clock, stopped, config.drain) => {}
         () = node.logbook.run() => {}
         () = sweep(&node) => {}
+        () = node.platform.rotation().run() => {}
     }
     node.stop(config.drain).await
 }
@@ -176,13 +185,8 @@ async fn assemble(
 ) -> Result<Node> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let master = data.master_key(config, &*entropy)?;
     let stores = stores(&data, clock.as_ref()).await?;
-    let (wrapped_ring, wrapped_keys) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
-    let master = Master::unlock(&[master], wrapped_ring, wrapped_keys, Arc::clone(&entropy)).await?;
-    let master = Arc::new(master);
-    let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
-    let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
+    let Keys { ring, vault, kept } = keys(config, &data, &stores, (&clock, &entropy)).await?;
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let options = Options {
         workerd,
@@ -199,7 +203,8 @@ async fn assemble(
     let parts = Parts {
         clock: Arc::clone(&clock),
         logs: logbook.clone(),
-        bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
+        bundles: Arc::new(StoredBundles(BundleStore::new(&stores, vault.clone()))),
+        sealer: vault.clone(),
         launcher: Arc::new(sandbox),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
@@ -213,10 +218,34 @@ async fn assemble(
         logbook: Arc::clone(&logbook),
         ring,
         vault,
+        master_keys: kept,
+        sealed: Vec::new(),
         stores,
     };
     let Opened { platform, first_key } = Platform::open(settings, ports).await?;
     Ok(Node { platform: Arc::new(platform), logbook, supervisor, tasks, clock, first_key, _data: data })
+}
+
+/// The keys of a node, unlocked.
+struct Keys {
+    ring: Arc<Keyring>,
+    vault: Arc<Vault>,
+    kept: Arc<KeptKeys>,
+}
+
+/// Unlocks the keys before anything else stands on them.
+async fn keys(
+    config: &NodeConfig,
+    data: &DataDir,
+    stores: &Stores,
+    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+) -> Result<Keys> {
+    let (kept, given) = KeptKeys::open(config, data, Arc::clone(entropy))?;
+    let (ring, wrapped) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
+    let master = Arc::new(Master::unlock(&given, ring, wrapped, Arc::clone(entropy)).await?);
+    kept.finish(master.id())?;
+    let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
+    Ok(Keys { ring, vault: Arc::new(Vault::new(master, Arc::clone(clock))), kept: Arc::new(kept) })
 }
 
 async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
@@ -237,12 +266,12 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
 }
 
 /// Bundles for the supervisor, read back from the object folder and checked.
-struct StoredBundles(Arc<dyn Blobs>);
+struct StoredBundles(BundleStore);
 
 #[async_trait]
 impl Bundles for StoredBundles {
     async fn load(&self, version: &VersionRef) -> Result<Arc<Bundle>> {
-        bundle_file::load(&*self.0, version).await.map(Arc::new)
+        self.0.load(version).await.map(Arc::new)
     }
 }
 

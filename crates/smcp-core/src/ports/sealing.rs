@@ -1,8 +1,10 @@
 //! Ports of encryption at rest: what is sealed, who seals it, and how what is sealed moves to a newer key.
 
 use async_trait::async_trait;
-use smcp_types::{DataKeyId, Result, TenantId};
+use smcp_types::{DataKeyId, MasterKeyId, Result, TenantId};
 use zeroize::Zeroizing;
+
+use crate::master::MasterKey;
 
 /// What kind of thing is sealed. Its name is bound into the ciphertext: it never changes once something is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,4 +119,22 @@ pub trait Resealable: Send + Sync + 'static {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Resealed>;
+}
+
+/// Where this node's master key comes from and is kept.
+#[async_trait]
+pub trait MasterKeys: Send + Sync + 'static {
+    /// The key that is to be in force next. It is kept for good before this returns: a node that is killed at any moment
+    /// from now on finds it at its next start.
+    ///
+    /// # Errors
+    /// `Conflict` naming the setting that supplies it, when nobody has; when it cannot be kept.
+    async fn next(&self, in_force: MasterKeyId) -> Result<MasterKey>;
+
+    /// The key that `next` returned is in force. Puts it in the place of the one before, or says what its operator has to
+    /// do.
+    ///
+    /// # Errors
+    /// When it stays where it is; the next start finds it there.
+    async fn settle(&self, in_force: MasterKeyId) -> Result<Option<String>>;
 }

@@ -84,7 +84,7 @@ async fn live(
 
 /// The compiled configuration, made again if it has gone.
 async fn config(shared: &Shared, target: &Target) -> Result<File> {
-    if let Some(file) = shared.cache.get(target)? {
+    if let Some(file) = shared.cache.get(target).await? {
         return Ok(file);
     }
     let bundle = shared.bundles.load(&target.version).await?;

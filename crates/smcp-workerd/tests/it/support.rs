@@ -24,10 +24,11 @@ use smcp_core::{
         Trial, TrialRefused, Usage, UsageMeter as _, VersionRef,
     },
     settings::{ExternalUrl, Settings},
+    vault::Vault,
 };
 use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::{Action, Role};
-use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
+use smcp_testkit::{CountingEntropy, MemoryMasterKeys, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Workerd, in_runtime, locate,
@@ -175,14 +176,15 @@ impl Stage {
             fleet,
             watchdog,
         };
+        let (authority, [caller, other], sealer) = admins(Arc::clone(&clock)).await;
         let parts = Parts {
-            clock: Arc::clone(&clock),
+            clock,
             logs: lines.clone(),
             bundles: shelf.clone(),
+            sealer,
             launcher: Arc::new(sandbox(folder.path())),
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
-        let (authority, [caller, other]) = admins(clock).await;
         let tenant = caller.tenant();
         let limits = Mutex::default();
         Self { supervisor, lines, folder, shelf, limits, authority, caller, other, tenant }
@@ -332,14 +334,15 @@ pub(crate) fn bundle_of(manifest: &str, code: &str) -> Bundle {
     Bundle::new(lock, vec![module]).unwrap()
 }
 
-/// The platform's administrator on an empty platform, one of another tenant, and the policy that makes permits.
-async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) {
+/// The platform's administrator on an empty platform, one of another tenant, the policy that makes permits, and the vault.
+async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2], Arc<Vault>) {
     let stores = MemoryStores::stores();
     let settings = Settings {
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
         allowed_origins: Vec::new(),
     };
     let (ring, vault) = smcp_testkit::open_keys(&stores, &clock).await.unwrap();
+    let sealer = Arc::clone(&vault);
     let ports = Ports {
         clock: Arc::clone(&clock),
         entropy: Arc::new(CountingEntropy::default()),
@@ -349,6 +352,8 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
         ring,
         vault,
+        master_keys: Arc::new(MemoryMasterKeys::default()),
+        sealed: Vec::new(),
         stores,
     };
     let opened = Platform::open(settings, ports).await.unwrap();
@@ -359,5 +364,5 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
     let new = NewKey { label: "k".to_owned(), role: Role::Admin, servers: Vec::new(), expires_at: None };
     let key = platform.create_key(&ctx, &tenant, new).await.unwrap().key;
     let other = platform.identity().identify(key.expose()).await.unwrap();
-    (Authority::new(caller.tenant()).unwrap(), [caller, other])
+    (Authority::new(caller.tenant()).unwrap(), [caller, other], sealer)
 }

@@ -28,6 +28,7 @@ fn help_names_every_command() {
       logs         Show what a server printed
       call         Call a tool of a server
       keys         Create, list, rotate and revoke API keys
+      secrets      Set, list, rotate and remove secrets of a server
       usage        Show what the servers of a tenant have used
       tenants      Create and list tenants, and set their ceilings
       login        Store the platform and the key that commands use
@@ -230,16 +231,15 @@ fn deploy_shows_every_mistake_with_its_line() {
     user.write("a/smcp.toml", "manifest = 1\nnam = \"a\"\nmain = \"a.py\"\n[[kv]]\nbinding = \"KV\"\n");
     assert_snapshot!(user.runs(&["deploy", "a"]), @r#"
     [talk]
-    error: a/smcp.toml has 5 mistakes
+    error: a/smcp.toml has 4 mistakes
       line 2: unknown key `nam`; did you mean `name`?
       line 3: `main` must be a JavaScript or TypeScript file: .js, .mjs, .ts, .tsx or .mts
-      line 4: `[[kv]]` is not offered yet: KV bindings come with a later release; remove the section to deploy
       `name` is missing: name the server, for example `name = "notes"`
       `compatibility_date` is missing: fix the runtime's behaviour at a date, for example `compatibility_date = "2026-11-01"`
     [exit 1]
     "#);
     let json: Value = serde_json::from_str(&user.runs(&["deploy", "a", "--json"]).stderr).unwrap();
-    assert_eq!(json["error"]["details"].as_array().unwrap().len(), 5);
+    assert_eq!(json["error"]["details"].as_array().unwrap().len(), 4);
 }
 
 const MANIFEST: &str = "manifest = 1\nname = \"a\"\ncompatibility_date = \"2026-11-01\"\nmain = ";

@@ -81,7 +81,7 @@ fn a_stop_ends_everything_and_says_so() {
     let left: BTreeSet<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(
         left,
-        BTreeSet::from(["cgroups", "egress", "health", "root"].map(str::to_owned)),
+        BTreeSet::from(["cgroups", "health", "root"].map(str::to_owned)),
         "no socket of a hosted process"
     );
 }

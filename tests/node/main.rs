@@ -5,3 +5,4 @@
 mod deploys;
 mod life;
 mod limits;
+mod storage;

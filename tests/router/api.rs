@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use smcp_api::{OPERATIONS, Operation, OperationId};
 use smcp_testkit::{Scripted, ScriptedIsolates};
-use smcp_tests::router::{World, bundle};
+use smcp_tests::router::{World, bundle, call_add};
 
 /// Operations that need no credential. May only shrink.
 const OPEN: &[OperationId] = &[OperationId::GetOpenApi];
@@ -27,7 +27,7 @@ fn method(operation: &Operation) -> Method {
 
 fn path(operation: &Operation, tenant: &str, server: &str) -> String {
     let path = operation.path.replace("{tenant}", tenant).replace("{server}", server);
-    path.replace("{version}", &"0".repeat(64)).replace("{key}", &"a".repeat(26))
+    path.replace("{version}", &"0".repeat(64)).replace("{key}", &"a".repeat(26)).replace("{secret}", "TOKEN")
 }
 
 fn body(operation: &Operation) -> Value {
@@ -35,6 +35,7 @@ fn body(operation: &Operation) -> Value {
         OperationId::DeployVersion => bundle("srv", &[]),
         OperationId::CreateKey => json!({ "name": "k", "role": "admin" }),
         OperationId::CreateTenant => json!({ "slug": "new" }),
+        OperationId::SetSecret | OperationId::RotateSecret => json!({ "value": "v" }),
         OperationId::SetCeilings => json!({ "ceilings": { "memory_mb": 256 } }),
         _ => json!({}),
     }
@@ -43,13 +44,16 @@ fn body(operation: &Operation) -> Value {
 #[tokio::test]
 async fn every_route_without_a_credential() {
     let world = world().await;
+    // What hosted code is told about a caller is no credential, whoever presents it.
+    world.mcp(&world.user, call_add()).await;
+    let caller = world.isolates.seen().remove(0).headers["smcp-caller"].to_str().unwrap().to_owned();
     let mut shapes = Vec::new();
     for operation in OPERATIONS {
         assert_eq!(operation.authenticated, !OPEN.contains(&operation.id), "{}", operation.id.as_str());
         if !operation.authenticated {
             continue;
         }
-        for key in ["", "nonsense", &world.user.replace("smcp", "smcq")] {
+        for key in ["", "nonsense", &world.user.replace("smcp", "smcq"), &caller] {
             let answer =
                 world.api(method(operation), &path(operation, "home", "srv"), key, body(operation)).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", operation.id.as_str());
@@ -118,6 +122,10 @@ async fn roles_on_operations() {
     DeployVersion    200 403 403
     GetVersion       404 404 404
     ActivateVersion  404 403 403
+    ListSecrets      200 403 200
+    SetSecret        200 403 403
+    RotateSecret     404 403 403
+    RemoveSecret     404 403 403
     GetLogs          200 403 200
     ");
 }

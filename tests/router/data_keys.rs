@@ -112,8 +112,12 @@ async fn the_platforms_admins_alone_replace_the_master_key() {
     }
     // Nothing stops meanwhile: keys verify, servers answer, what is sealed opens.
     assert_eq!(world.mcp(&world.user, call_add()).await.status.as_u16(), 200);
-    let known =
-        world.api(Method::POST, "/api/v1/tenants/home/servers/srv/versions", &world.admin, bundle("srv", &[]));
+    let known = world.api(
+        Method::POST,
+        "/api/v1/tenants/home/servers/srv/versions",
+        &world.admin,
+        bundle("srv", &[]),
+    );
     assert_eq!(known.await.json()["known"], Value::Bool(true));
     assert_eq!(states(&ask(&world, Method::GET, KEYS).await), ["active"]);
 }

@@ -15,6 +15,14 @@ async fn credentials_and_platform_headers_never_reach_hosted_code() {
         ("x-forwarded-for", "1.2.3.4"),
         ("x-smcp-request-id", "forged"),
         ("X-SMCP-Caller", "forged"),
+        ("Smcp-Caller", "forged"),
+        ("smcp-caller", "forged twice"),
+        ("SMCP-REQUEST-ID", "forged"),
+        ("smcp_caller", "forged"),
+        ("x_smcp_caller", "forged"),
+        ("smcp-anything", "forged"),
+        ("x-smcp-binding", "KV"),
+        ("x-api-key", "secret"),
         ("proxy-authorization", "Basic x"),
         ("connection", "keep-alive, x-evil"),
         ("x-evil", "1"),
@@ -26,13 +34,20 @@ async fn credentials_and_platform_headers_never_reach_hosted_code() {
     let answer = world.mcp_with(&world.user, &headers, call_add()).await;
     assert_eq!(answer.status.as_u16(), 200);
     let seen = world.isolates.seen().remove(0);
+    let (token, id) = (&seen.headers["smcp-caller"], &seen.headers["smcp-request-id"]);
+    assert_eq!(id, answer.header("x-request-id"));
     let mut names: Vec<String> =
         seen.headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
     names.sort();
-    insta::assert_snapshot!(names.join("\n"), @r"
+    let names = names.join("\n").replace(token.to_str().unwrap(), "[token]");
+    let span = &seen.headers["traceparent"].to_str().unwrap()[36..52];
+    assert_ne!(span, "b7ad6b7169203331", "a span of ours");
+    insta::assert_snapshot!(names.replace(id.to_str().unwrap(), "[request]").replace(span, "[span]"), @r"
     accept: application/json, text/event-stream
     content-type: application/json
-    traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+    smcp-caller: [token]
+    smcp-request-id: [request]
+    traceparent: 00-0af7651916cd43dd8448eb211c80319c-[span]-01
     ");
     assert_eq!(seen.url.to_string(), "http://localhost:8787/mcp");
     assert_eq!(seen.body, call_add().to_string(), "the body passes unchanged");

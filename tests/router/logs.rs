@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smcp_core::{
     logbook::Logbook,
-    ports::{LogLevel, LogLine, LogSink as _, VersionRef},
+    ports::{LogLevel, LogLine, LogSink as _, LogSource, VersionRef},
 };
 use smcp_testkit::{FakeClock, MemoryStores};
 use smcp_types::{Digest, ServerId, TenantId, UnixMillis};
@@ -21,7 +21,13 @@ async fn a_flood_is_bounded_and_counted() {
             let message = "x".repeat(bytes);
             book.append(
                 &version,
-                LogLine { at: UnixMillis(n), level: LogLevel::Info, request_id: None, message },
+                LogLine {
+                    at: UnixMillis(n),
+                    level: LogLevel::Info,
+                    source: LogSource::Server,
+                    request_id: None,
+                    message,
+                },
             );
         }
         book.flush().await.unwrap();

@@ -12,6 +12,7 @@ use smcp_core::{
     Opened, Platform, Ports,
     logbook::Logbook,
     ports::{Clock, Tasks},
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
 use smcp_testkit::{CountingEntropy, FakeClock, MemoryMasterKeys, MemoryStores, ScriptedIsolates};
@@ -37,6 +38,8 @@ pub struct World {
     pub isolates: Arc<ScriptedIsolates>,
     /// The stores, to ask how often they were used.
     pub stores: Arc<MemoryStores>,
+    /// What hosted code would be given.
+    pub secrets: Arc<Secrets>,
     /// The platform's administrator.
     pub root: String,
     /// Keys of `home`: admin, `mcp_user`, `read_only`.
@@ -99,6 +102,7 @@ impl World {
         let entropy = Arc::new(CountingEntropy::default());
         let keys_clock: Arc<dyn Clock> = clock.clone();
         let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
+        let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
         let ports = Ports {
             clock: clock.clone(),
             entropy,
@@ -110,6 +114,7 @@ impl World {
             vault,
             master_keys: Arc::new(MemoryMasterKeys::default()),
             sealed: Vec::new(),
+            secrets: Arc::clone(&secrets),
             stores,
         };
         let settings = Settings {
@@ -124,6 +129,7 @@ impl World {
             clock,
             isolates,
             stores: memory,
+            secrets,
             root,
             admin: String::new(),
             user: String::new(),

@@ -15,6 +15,7 @@ pub use operations::{Method, OPERATIONS, Operation, OperationId};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use types::{
     Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
-    ModuleKind, NewKey, NewTenant, RotateKey, Server, ServerList, ServerState, ServerUsage, Tenant,
-    TenantList, UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
+    LogSource, ModuleKind, NewKey, NewTenant, RotateKey, Secret, SecretList, SecretValue, Server, ServerList,
+    ServerState, ServerUsage, Tenant, TenantList, UploadedModule, Usage, UsageReport, Version, VersionList,
+    VersionSummary, WhoAmI,
 };

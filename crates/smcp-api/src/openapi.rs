@@ -5,9 +5,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
     Ceilings, DataKey, DataKeyList, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel,
-    LogLine, LogPage, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem,
-    ResealedStore, Resealing, RotateKey, RotatedMasterKey, Server, ServerList, ServerState, ServerUsage,
-    Tenant, TenantList, UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
+    LogLine, LogPage, LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem,
+    ResealedStore, Resealing, RotateKey, RotatedMasterKey, Secret, SecretList, SecretValue, Server,
+    ServerList, ServerState, ServerUsage, Tenant, TenantList, UploadedModule, Usage, UsageReport, Version,
+    VersionList, VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -34,6 +35,7 @@ pub fn document() -> Value {
         LogLevel,
         LogLine,
         LogPage,
+        LogSource,
         ModuleKind,
         NewKey,
         NewTenant,
@@ -42,6 +44,9 @@ pub fn document() -> Value {
         Resealing,
         RotateKey,
         RotatedMasterKey,
+        Secret,
+        SecretList,
+        SecretValue,
         Server,
         ServerList,
         ServerState,

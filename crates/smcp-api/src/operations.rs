@@ -144,6 +144,16 @@ operations! {
     ActivateVersion: Post "/api/v1/tenants/{tenant}/servers/{server}/versions/{version}/activate",
         "Send calls to this version, forwards or back",
         None => 200 Some("Server"), &[], true;
+    ListSecrets: Get "/api/v1/tenants/{tenant}/servers/{server}/secrets", "Which secrets a server has; never their values",
+        None => 200 Some("SecretList"), &[], true;
+    SetSecret: Post "/api/v1/tenants/{tenant}/servers/{server}/secrets/{secret}",
+        "Give a secret a value, whether it has one or not",
+        Some("SecretValue") => 200 Some("Secret"), &[], true;
+    RotateSecret: Post "/api/v1/tenants/{tenant}/servers/{server}/secrets/{secret}/rotate",
+        "Give a secret that has a value another one",
+        Some("SecretValue") => 200 Some("Secret"), &[], true;
+    RemoveSecret: Delete "/api/v1/tenants/{tenant}/servers/{server}/secrets/{secret}", "Remove a secret",
+        None => 204 None, &[], true;
     GetLogs: Get "/api/v1/tenants/{tenant}/servers/{server}/logs", "What a server printed",
         None => 200 Some("LogPage"), LOGS, true;
 }

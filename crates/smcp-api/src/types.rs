@@ -310,6 +310,44 @@ pub struct DeployedVersion {
     pub version: Version,
     /// Whether exactly this content was there already.
     pub known: bool,
+    /// What its publisher should know: secrets that its code can read, secrets that are not set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A value for a secret. It is never shown again.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct SecretValue {
+    /// 1 to 16384 bytes of text.
+    pub value: String,
+}
+
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretValue([redacted])")
+    }
+}
+
+/// What may be known about a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Counts its values, from 1 on.
+    pub version: i64,
+    /// Who set it first.
+    pub created_by: String,
+    /// When it was set first.
+    pub created_at: i64,
+    /// When it got this value.
+    pub updated_at: i64,
+}
+
+/// The secrets of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecretList {
+    /// By name.
+    pub items: Vec<Secret>,
 }
 
 /// How loud a log line is.
@@ -326,13 +364,25 @@ pub enum LogLevel {
     Error,
 }
 
-/// One line a hosted server printed.
+/// Whose line it is. What a line says of itself proves nothing; this does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// Hosted code.
+    Server,
+    /// The platform.
+    Platform,
+}
+
+/// One line of a hosted server's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// When.
     pub at: i64,
     /// How loud.
     pub level: LogLevel,
+    /// Whose it is.
+    pub source: LogSource,
     /// The call it belongs to, if that is known. A label: hosted code could forge it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

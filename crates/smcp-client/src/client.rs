@@ -6,8 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use smcp_api::{
     Ceilings, DataKeyList, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey,
-    NewTenant, OperationId, RotateKey, RotatedMasterKey, Server, ServerList, Tenant, TenantList, UsageReport,
-    Version, VersionList, WhoAmI,
+    NewTenant, OperationId, RotateKey, RotatedMasterKey, SecretList, SecretValue, Server, ServerList, Tenant,
+    TenantList, UsageReport, Version, VersionList, WhoAmI,
 };
 use smcp_types::{Secret, Slug};
 
@@ -198,9 +198,7 @@ impl Client {
     /// # Errors
     /// `ClientError`.
     pub fn delete_server(&self, tenant: &str, server: &str) -> Result<(), ClientError> {
-        let path = target(OperationId::DeleteServer, &[tenant, server]).path()?;
-        let response = self.transport.send(plain(OperationId::DeleteServer, &path, None))?;
-        check(&self.transport.url(&path), response).map(drop)
+        self.nothing(target(OperationId::DeleteServer, &[tenant, server]))
     }
 
     /// Ends the quarantine of a server.
@@ -276,6 +274,50 @@ impl Client {
         Ok(LogStream::new(url, body))
     }
 
+    /// Which secrets a server has.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn list_secrets(&self, tenant: &str, server: &str) -> Result<SecretList, ClientError> {
+        self.ask(target(OperationId::ListSecrets, &[tenant, server]))
+    }
+
+    /// Gives a secret a value.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn set_secret(
+        &self,
+        tenant: &str,
+        server: &str,
+        name: &str,
+        value: &SecretValue,
+    ) -> Result<smcp_api::Secret, ClientError> {
+        self.give(target(OperationId::SetSecret, &[tenant, server, name]), value)
+    }
+
+    /// Gives a secret that has a value another one.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn rotate_secret(
+        &self,
+        tenant: &str,
+        server: &str,
+        name: &str,
+        value: &SecretValue,
+    ) -> Result<smcp_api::Secret, ClientError> {
+        self.give(target(OperationId::RotateSecret, &[tenant, server, name]), value)
+    }
+
+    /// Removes a secret.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn remove_secret(&self, tenant: &str, server: &str, name: &str) -> Result<(), ClientError> {
+        self.nothing(target(OperationId::RemoveSecret, &[tenant, server, name]))
+    }
+
     /// Begins an MCP session with a server of this platform, at the path of its endpoint.
     ///
     /// # Errors
@@ -287,6 +329,13 @@ impl Client {
         version: &'a str,
     ) -> Result<McpSession<'a>, ClientError> {
         McpSession::begin(&self.transport, path, smcp_mcp::ClientInfo { name, version })
+    }
+
+    /// For operations whose answer has no body.
+    fn nothing(&self, target: Target<'_>) -> Result<(), ClientError> {
+        let path = target.path()?;
+        let response = self.transport.send(plain(target.operation, &path, None))?;
+        check(&self.transport.url(&path), response).map(drop)
     }
 
     fn ask<T: DeserializeOwned>(&self, target: Target<'_>) -> Result<T, ClientError> {

@@ -63,6 +63,10 @@ acts! {
     DestroyData = DestroyData;
     /// Replacing the master key.
     RotateMasterKey = RotateMasterKey;
+    /// Seeing which secrets a server has; never their values.
+    ViewSecrets = ViewSecrets;
+    /// Setting and removing a server's secrets.
+    ManageSecrets = ManageSecrets;
 }
 
 /// What a caller wants to do `A` to: only records that a store produced.

@@ -5,17 +5,19 @@ mod exchange;
 mod message;
 mod relay;
 pub(crate) mod room;
+mod trace;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use smcp_mcp::{Batches, EnvelopeError, Era, MessageId, Revision};
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Refusal, Result, Slug};
 
 use crate::{
     Platform,
     authority::{On, Permit, UseServer, ViewServer},
+    caller::{CALLER_HEADER, REQUEST_ID_HEADER},
     context::Ctx,
     ports::{HostedBody, HostedRequest, ServerRecord},
     servers::ActiveVersion,
@@ -119,6 +121,8 @@ impl From<EnvelopeError> for McpFailure {
 
 /// A server that was found, its version, and what the client's headers say about the conversation.
 pub(crate) struct Conversation {
+    /// Of the tenant that owns the server.
+    pub(crate) tenant: Slug,
     pub(crate) server: ServerRecord,
     pub(crate) active: Arc<ActiveVersion>,
     pub(crate) revision: Revision,
@@ -131,9 +135,10 @@ impl Platform {
     /// # Errors
     /// See `Cause`. Nothing that fails before the hosted server is found reaches hosted code.
     pub async fn mcp(self: &Arc<Self>, ctx: &Ctx, request: McpRequest) -> Result<McpResponse, McpFailure> {
-        let server = self.called_server(ctx, &request).await?;
+        let (tenant, server) = self.called_server(ctx, &request).await?;
         let active = self.active_version(&server).await?;
-        let conversation = self.conversation(ctx, server, active, &request.headers).await?;
+        self.may_start(&server, &active).await?;
+        let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await?;
         match request.verb {
             Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await,
             Verb::Listen => self.listen(ctx, conversation, &request.headers).await,
@@ -141,20 +146,20 @@ impl Platform {
         }
     }
 
-    /// The server a path names, if the caller may know of it.
-    async fn called_server(&self, ctx: &Ctx, request: &McpRequest) -> Result<ServerRecord> {
+    /// The server a path names, with its tenant's slug, if the caller may know of it.
+    async fn called_server(&self, ctx: &Ctx, request: &McpRequest) -> Result<(Slug, ServerRecord)> {
         let missing = || Error::NotFound("server");
         let tenant = self.tenant_by_slug(&request.tenant).await?.ok_or_else(missing)?;
         let server = self.server_by_slug(tenant.id, &request.server).await?.ok_or_else(missing)?;
         self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;
-        Ok(server)
+        Ok((tenant.slug, server))
     }
 
     /// Which revision is spoken, and in which session.
     async fn conversation(
         &self,
         ctx: &Ctx,
-        server: ServerRecord,
+        (tenant, server): (Slug, ServerRecord),
         active: Arc<ActiveVersion>,
         headers: &HeaderMap,
     ) -> Result<Conversation, McpFailure> {
@@ -162,6 +167,7 @@ impl Platform {
         // On 2026-07-28 there are no sessions; a session id that comes along means nothing.
         if asked.map(Revision::era) == Some(Era::Modern) {
             return Ok(Conversation {
+                tenant,
                 server,
                 active,
                 revision: asked.unwrap_or(Revision::LATEST),
@@ -169,7 +175,8 @@ impl Platform {
             });
         }
         let Some(presented) = headers.get("mcp-session-id") else {
-            return Ok(Conversation { server, active, revision: asked.unwrap_or(ASSUMED), session: None });
+            let revision = asked.unwrap_or(ASSUMED);
+            return Ok(Conversation { tenant, server, active, revision, session: None });
         };
         let gone = || Error::NotFound("session");
         let session = self.session(&ctx.caller, &server, presented.to_str().map_err(|_| gone())?).await?;
@@ -183,7 +190,7 @@ impl Platform {
             self.end_session(&session.record).await?;
             return Err(gone().into());
         }
-        Ok(Conversation { server, active, revision: session.revision, session: Some(session) })
+        Ok(Conversation { tenant, server, active, revision: session.revision, session: Some(session) })
     }
 
     /// POST: checks every message, then passes the raw body on.
@@ -255,7 +262,8 @@ impl Platform {
         self.authority.authorize_use(&ctx.caller, &talk.server, smcp_policy::Action::Connect, None)
     }
 
-    /// The request as hosted code will see it: headers from an allowlist, its own session id, no credentials.
+    /// The request as hosted code will see it: headers from an allowlist, its own session id, no credentials; who calls,
+    /// said by us; a span of ours.
     fn hosted_request(
         &self,
         ctx: &Ctx,
@@ -271,7 +279,12 @@ impl Platform {
                 HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?,
             );
         }
-        let url = format!("{}{}", self.settings.external_url.origin(), talk.active.manifest.endpoint);
+        let token = self.callers.token(&ctx.caller, &talk.tenant, &talk.server)?;
+        headers.insert(CALLER_HEADER, HeaderValue::from_str(&token).map_err(Error::internal)?);
+        let request_id = HeaderValue::from_str(&ctx.request_id.to_string()).map_err(Error::internal)?;
+        headers.insert(REQUEST_ID_HEADER, request_id);
+        trace::carry(&mut headers, &*self.entropy)?;
+        let url = format!("{}{}", self.settings.external_url.origin(), talk.active.manifest().endpoint);
         Ok(HostedRequest {
             method,
             url: url.parse::<Uri>().map_err(Error::internal)?,

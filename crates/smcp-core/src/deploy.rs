@@ -4,7 +4,7 @@ pub(crate) mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use smcp_manifest::Bundle;
+use smcp_manifest::{Bundle, LockedManifest};
 use smcp_mcp::Definitions;
 use smcp_types::{Error, Refusal, Result};
 
@@ -14,7 +14,8 @@ use crate::{
     context::Ctx,
     inspect::Inspector,
     ports::{
-        LogLine, LogSink as _, ServerRecord, Target, TenantRecord, TrialRefused, VersionRecord, VersionRef,
+        LogLevel, LogLine, LogSink as _, ServerRecord, Target, TenantRecord, TrialRefused, VersionRecord,
+        VersionRef,
     },
     servers,
     timeout::within,
@@ -32,6 +33,8 @@ pub struct Deployed {
     pub version: VersionRecord,
     /// Whether exactly this content had been deployed before.
     pub known: bool,
+    /// What its publisher should know, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Why a deploy was refused, with what the hosted code printed meanwhile.
@@ -67,10 +70,11 @@ impl Platform {
         permit.require(version.tenant, Some(version.server))?;
         if let Some(known) = self.stores.versions.get(&version).await.map_err(Error::from)? {
             self.mend(&version, &bundle).await?;
-            return Ok(Deployed { server, version: known, known: true });
+            let warnings = self.secret_warnings(&server, bundle.manifest()).await?;
+            return Ok(Deployed { server, version: known, known: true, warnings });
         }
         let bundle = Arc::new(bundle);
-        let target = servers::target(version, bundle.manifest(), tenant);
+        let target = servers::target(version, Arc::new(bundle.manifest().clone()), tenant);
         self.below_ceilings(tenant, &bundle)?;
         let definitions = self.try_out(ctx, &permit, &target, &bundle).await?;
         let record = VersionRecord {
@@ -83,7 +87,8 @@ impl Platform {
             created_at: self.clock.now(),
         };
         self.store_version(&version, &record, &bundle).await?;
-        Ok(Deployed { server, version: record, known: false })
+        let warnings = self.warn(&version, &server, bundle.manifest()).await?;
+        Ok(Deployed { server, version: record, known: false, warnings })
     }
 
     /// Starts a version once and reads what it offers. Its lines go to the log, or into the refusal.
@@ -118,6 +123,22 @@ impl Platform {
                 Err(DeployRefused { error, logs: trial.logs() })
             }
         }
+    }
+
+    /// What the publisher should know of a new version, also in its log.
+    async fn warn(
+        &self,
+        version: &VersionRef,
+        server: &ServerRecord,
+        manifest: &LockedManifest,
+    ) -> Result<Vec<String>> {
+        let warnings = self.secret_warnings(server, manifest).await?;
+        for warning in &warnings {
+            let message = format!("[smcp] {warning}");
+            let line = LogLine::platform(self.clock.now(), LogLevel::Warn, message);
+            self.logbook.append(version, line);
+        }
+        Ok(warnings)
     }
 
     /// A manifest that asks for more than its tenant may have is refused, and told who can change that.

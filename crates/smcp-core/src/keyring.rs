@@ -1,6 +1,6 @@
 //! The key ring: every key the platform makes, each wrapped under the master key (DESIGN 19).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -16,6 +16,7 @@ const fn purpose_name(purpose: RingPurpose) -> &'static str {
     match purpose {
         RingPurpose::SessionSeal => "session seal",
         RingPurpose::ApiKeyPepper => "api key pepper",
+        RingPurpose::CallerSigning => "caller signing",
     }
 }
 
@@ -36,7 +37,7 @@ impl Keyring {
     pub async fn open(master: &Master, clock: &dyn Clock) -> Result<Self> {
         let _turn = master.turn().await;
         let store = &*master.ring;
-        for purpose in [RingPurpose::SessionSeal, RingPurpose::ApiKeyPepper] {
+        for purpose in RingPurpose::ALL {
             let known = store.list().await?;
             if known.iter().any(|key| key.purpose == purpose && key.state == RingState::Active) {
                 continue;
@@ -95,6 +96,15 @@ impl Keyring {
     /// The peppers in use, newest first.
     pub(crate) fn peppers(&self) -> &[RingKeyId] {
         &self.peppers
+    }
+
+    /// All keys of a purpose, the active one first, then the newest first.
+    pub(crate) fn all_of(&self, purpose: RingPurpose) -> Vec<(RingKeyId, &KeyBytes)> {
+        let mut found: Vec<_> =
+            self.keys.iter().filter(|(_, (of, _))| *of == purpose).map(|(id, (_, key))| (*id, key)).collect();
+        let active = self.active.get(&purpose);
+        found.sort_unstable_by_key(|(id, _)| Reverse((Some(id) == active, *id)));
+        found
     }
 
     /// HMAC-SHA-256 of a value under a pepper.

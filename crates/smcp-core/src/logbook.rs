@@ -30,6 +30,8 @@ const MAX_LAG: usize = 500;
 const MAX_FOLLOWERS: usize = 16;
 /// Lines kept of one server.
 const KEEP_LINES: u32 = 10_000;
+/// Bytes of text kept of one server.
+const KEEP_BYTES: u32 = 16 << 20;
 /// Lines shown at once: with 8 KiB each, still an answer of bearable size.
 const MAX_SHOWN: u32 = 2_000;
 /// How long lines are kept.
@@ -102,7 +104,7 @@ impl Logbook {
     pub(crate) async fn sweep(&self) -> Result<()> {
         let keep_ms = i64::try_from(KEEP_FOR.as_millis()).unwrap_or(i64::MAX);
         let before = UnixMillis(self.clock.now().0.saturating_sub(keep_ms));
-        Ok(self.store.sweep(KEEP_LINES, before).await?)
+        Ok(self.store.sweep((KEEP_LINES, KEEP_BYTES), before).await?)
     }
 
     async fn tail(
@@ -189,7 +191,7 @@ impl Follower {
 fn dropped_line(at: UnixMillis, dropped: u64) -> LogLine {
     let message =
         format!("[smcp] {dropped} lines were dropped: the server writes faster than its log is kept");
-    LogLine { at, level: LogLevel::Warn, request_id: None, message }
+    LogLine::platform(at, LogLevel::Warn, message)
 }
 
 impl Platform {

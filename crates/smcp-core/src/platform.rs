@@ -9,6 +9,7 @@ use crate::{
     authority::Authority,
     bundle_file::BundleStore,
     call::room::Room,
+    caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
     keyring::Keyring,
@@ -17,9 +18,10 @@ use crate::{
     memory::Memory,
     ports::{
         Blobs, Clock, DataKeyStore, Entropy, Isolates, KeyStore, LogStore, MasterKeys, Resealable, RingStore,
-        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
-        UsageMeter, VersionStore,
+        SecretStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord,
+        TenantStore, UsageMeter, VersionStore,
     },
+    secrets::Secrets,
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
@@ -51,6 +53,8 @@ pub struct Stores {
     pub ring: Arc<dyn RingStore>,
     /// Keys of tenants' data.
     pub data_keys: Arc<dyn DataKeyStore>,
+    /// Secrets of servers.
+    pub secrets: Arc<dyn SecretStore>,
     /// Logs of hosted code.
     pub logs: Arc<dyn LogStore>,
 }
@@ -78,6 +82,8 @@ pub struct Ports {
     pub master_keys: Arc<dyn MasterKeys>,
     /// Every store of sealed things there is beside the bundles: what a rotation of a tenant's keys moves.
     pub sealed: Vec<Arc<dyn Resealable>>,
+    /// Secrets of servers; the same that are added to requests and given to processes.
+    pub secrets: Arc<Secrets>,
     /// Storage.
     pub stores: Stores,
 }
@@ -92,6 +98,7 @@ pub struct Platform {
     pub(crate) isolates: Arc<dyn Isolates>,
     pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
     pub(crate) vault: Arc<Vault>,
@@ -100,6 +107,7 @@ pub struct Platform {
     pub(crate) bundles: Arc<BundleStore>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
+    pub(crate) callers: CallerTokens,
     pub(crate) platform_tenant: TenantRecord,
     pub(crate) known_tenants: Memory<String, TenantRecord>,
     pub(crate) known_servers: Memory<(TenantId, String), ServerRecord>,
@@ -136,6 +144,7 @@ impl Platform {
             ring,
             vault,
             master_keys,
+            secrets,
             mut sealed,
             stores,
         } = ports;
@@ -150,6 +159,8 @@ impl Platform {
             Arc::clone(&clock),
             Arc::clone(&tasks),
         );
+        let callers =
+            CallerTokens::new(Arc::clone(&ring), Arc::clone(&clock), Arc::clone(&entropy), &settings);
         let platform = Self {
             settings,
             clock,
@@ -158,14 +169,17 @@ impl Platform {
             isolates,
             usage,
             logbook,
+            secrets,
             stores,
             ring,
             vault,
             master_keys,
+            secrets,
             rotation,
             bundles,
             authority,
             identity,
+            callers,
             platform_tenant,
             known_tenants: Memory::new(RECORDS),
             known_servers: Memory::new(RECORDS),
@@ -202,6 +216,12 @@ impl Platform {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What hosted code is told about its callers, and the keys that verify it.
+    #[must_use]
+    pub fn callers(&self) -> &CallerTokens {
+        &self.callers
     }
 
     /// Now, for transports that have no clock of their own.

@@ -1,22 +1,37 @@
 //! What the use cases need from the world: small traits, one real and one in-memory adapter each.
 
 mod isolates;
+mod kv_rows;
+mod object_rows;
+mod outbound;
 mod records;
 mod sealing;
+mod secrets;
 mod stores;
+mod workload;
 mod world;
 
 pub use isolates::{
     HostedBody, HostedRequest, HostedResponse, HostedState, Isolates, Target, Trial, TrialRefused, Usage,
     UsageMeter, VersionRef,
 };
+pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
+pub use object_rows::{
+    Expected, ObjectRow, ObjectRows, PartRow, SegmentRow, Source, StoredId, UploadRow, UploadRows,
+};
+pub use outbound::Outbound;
 pub use records::{
-    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose,
-    RingState, ServerRecord, SessionRecord, TenantRecord, VersionRecord, VersionSummary,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey,
+    RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
+    VersionSummary,
 };
 pub use sealing::{Kind, MasterKeys, Place, Resealable, Resealed, Sealer};
+pub use secrets::SecretSource;
 pub use stores::{
-    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, ServerStore, SessionStore, StoreError,
-    StoreResult, TenantStore, VersionStore,
+    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,
+    StoreError, StoreResult, TenantStore, VersionStore,
+};
+pub use workload::{
+    BindingService, Budgets, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens, Workload,
 };
 pub use world::{Clock, Entropy, LogSink, Tasks};

@@ -35,8 +35,6 @@ pub struct ServerStatus {
 pub struct ActiveVersion {
     /// Which one, and the limits it runs under.
     pub target: Target,
-    /// Its locked manifest.
-    pub manifest: LockedManifest,
     /// What it showed at its trial.
     pub definitions: Definitions,
 }
@@ -44,7 +42,13 @@ pub struct ActiveVersion {
 impl ActiveVersion {
     /// Whether it offers what it showed at its deploy and nothing else (DESIGN 10).
     pub(crate) fn is_pinned(&self) -> bool {
-        self.manifest.definitions == DefinitionsMode::Pinned
+        self.manifest().definitions == DefinitionsMode::Pinned
+    }
+
+    /// Its locked manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &LockedManifest {
+        &self.target.manifest
     }
 
     /// Which version it is.
@@ -215,7 +219,7 @@ impl Platform {
         Ok((each.collect(), self.usage.tenant(tenant.id)))
     }
 
-    /// Deletes a server with its versions and sessions. Its slug is never given out again.
+    /// Deletes a server with its versions, sessions and secrets. Its slug is never given out again.
     ///
     /// # Errors
     /// As `authorize`; store errors.
@@ -230,6 +234,7 @@ impl Platform {
             self.bundles.delete(&version).await?;
         }
         self.stores.servers.delete(server.tenant, server.id).await?;
+        self.secrets.forget_all();
         self.forget_server(server);
         Ok(())
     }
@@ -275,8 +280,7 @@ impl Platform {
         let manifest: LockedManifest = serde_json::from_str(&record.manifest).map_err(Error::internal)?;
         let tenant = self.stores.tenants.by_id(version.tenant).await?.ok_or(Error::NotFound("tenant"))?;
         Ok(ActiveVersion {
-            target: target(version, &manifest, &tenant),
-            manifest,
+            target: target(version, Arc::new(manifest), &tenant),
             definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
         })
     }
@@ -288,9 +292,9 @@ impl Platform {
 }
 
 /// What runs when a version of a tenant does.
-pub(crate) fn target(version: VersionRef, manifest: &LockedManifest, tenant: &TenantRecord) -> Target {
+pub(crate) fn target(version: VersionRef, manifest: Arc<LockedManifest>, tenant: &TenantRecord) -> Target {
     let limits = Limits::resolve(&manifest.limits, &tenant.ceilings);
-    Target { version, limits, class: manifest.sandbox }
+    Target { version, limits, class: manifest.sandbox, manifest, networks: Arc::default() }
 }
 
 /// A version of a server.

@@ -123,7 +123,7 @@ impl Vault {
     }
 
     /// Forgets a tenant's keys: called after any change to them, before that change is acknowledged.
-    pub(crate) fn forget(&self, tenant: TenantId) {
+    pub fn forget(&self, tenant: TenantId) {
         self.known.forget(&tenant);
     }
 

@@ -3,6 +3,7 @@
 mod data_keys;
 mod keys;
 mod platform;
+mod secrets;
 mod servers;
 mod tenants;
 mod versions;
@@ -56,6 +57,10 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::DeleteServer => on(filter, servers::delete),
         OperationId::GetLogs => on(filter, servers::logs),
         OperationId::LiftQuarantine => on(filter, servers::lift),
+        OperationId::ListSecrets => on(filter, secrets::list),
+        OperationId::SetSecret => on(filter, secrets::set),
+        OperationId::RotateSecret => on(filter, secrets::rotate),
+        OperationId::RemoveSecret => on(filter, secrets::remove),
         OperationId::ListVersions => on(filter, versions::list),
         OperationId::DeployVersion => on(filter, versions::deploy),
         OperationId::GetVersion => on(filter, versions::get),

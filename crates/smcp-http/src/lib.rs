@@ -6,13 +6,14 @@ mod caller;
 mod extract;
 mod gate;
 mod health;
+mod identity;
 mod mcp;
 mod rescue;
 
 use std::sync::Arc;
 
 use axum::{Router, middleware, routing::get};
-use smcp_core::Platform;
+use smcp_core::{Platform, caller::JWKS_PATH};
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
     Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
+        .route(JWKS_PATH, get(identity::jwks))
         .route("/t/{tenant}/{server}/mcp", mcp::endpoint())
         .merge(api::routes())
         .fallback(answer::no_such_path)

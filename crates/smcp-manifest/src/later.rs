@@ -18,24 +18,13 @@ const fn section(key: &'static str, shown: &'static str, what: &'static str) -> 
     Later { table: "", key, shown, what }
 }
 
-const fn egress(key: &'static str, shown: &'static str, what: &'static str) -> Later {
-    Later { table: "egress", key, shown, what }
-}
-
 /// Take a line out when its enforcement is there, and read the key in `manifest.rs` instead. A manifest section is
 /// never accepted and ignored.
 pub(crate) const LATER: &[Later] = &[
-    section("kv", "[[kv]]", "KV bindings"),
-    section("objects", "[[objects]]", "object bindings"),
-    section("d1", "[[d1]]", "SQL databases"),
-    section("durable_objects", "[durable_objects]", "Durable Objects"),
     section("triggers", "[triggers]", "scheduled events"),
-    section("secrets", "[secrets]", "secrets"),
     section("kv_namespaces", "[[kv_namespaces]]", "KV bindings"),
     section("r2_buckets", "[[r2_buckets]]", "object bindings"),
     section("d1_databases", "[[d1_databases]]", "SQL databases"),
-    egress("allow", "egress.allow", "outbound requests"),
-    egress("inject", "[[egress.inject]]", "secrets in outbound requests"),
 ];
 
 impl Later {

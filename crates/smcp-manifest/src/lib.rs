@@ -1,6 +1,8 @@
 //! `smcp.toml` as authors write it, the lock that nodes understand, and the bundle with its digest.
 
+mod bindings;
 mod bundle;
+mod egress;
 mod later;
 mod lock;
 mod manifest;
@@ -8,7 +10,15 @@ mod module;
 mod reader;
 mod rules;
 
+pub use bindings::{
+    D1Binding, DurableObjectBinding, KvBinding, MAX_BINDINGS, MAX_STORE_NAME_CHARS, ObjectsBinding,
+    SecretBindings,
+};
 pub use bundle::{Bundle, BundleError};
+pub use egress::{
+    BrokenRule, DEFAULT_EGRESS_PORT, Decision, EgressRule, EgressRules, Host, HostError, InjectRule,
+    Injection, Outgoing, PLACEHOLDER, PathError, Scheme,
+};
 pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
 pub use manifest::{DefinitionsMode, Manifest, SandboxClass};
 pub use module::{Module, ModuleKind, ModuleNameError};

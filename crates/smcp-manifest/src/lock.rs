@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use smcp_types::{LimitSet, Slug};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    bindings::{self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings},
+    egress::{BrokenRule, EgressRules},
     manifest::{DefinitionsMode, SandboxClass},
     module, rules,
 };
 
 /// The format of the lock that this build writes and reads.
 pub const LOCK_FORMAT: u32 = 1;
-/// Capabilities that a lock may require of this build. Empty: none is there yet.
-pub const UNDERSTOOD: &[&str] = &[];
+/// Capabilities that a lock may require of this build.
+pub const UNDERSTOOD: &[&str] = &["d1", "durable_objects", "egress", "kv", "objects", "secrets"];
 
 /// How much of a foreign text is shown in an error.
 const SHOWN_CHARS: usize = 64;
@@ -28,24 +30,42 @@ pub struct LockedManifest {
     pub compatibility_date: String,
     /// Changes to that behaviour, sorted, each once.
     pub compatibility_flags: Vec<String>,
+    /// SQL databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub d1: Vec<D1Binding>,
     /// Whether definitions are pinned.
     pub definitions: DefinitionsMode,
+    /// Classes whose objects keep their state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub durable_objects: Vec<DurableObjectBinding>,
+    /// Where its code may send requests, and which secrets are added.
+    #[serde(default, skip_serializing_if = "EgressRules::is_empty")]
+    pub egress: EgressRules,
     /// The path the server answers MCP on.
     pub endpoint: String,
     /// `LOCK_FORMAT`.
     pub format: u32,
+    /// KV namespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kv: Vec<KvBinding>,
     /// The limits it asks for; a tenant's ceilings may be lower.
     pub limits: LimitSet,
     /// The name of the module to start from.
     pub main: String,
     /// The server's name.
     pub name: Slug,
-    /// Capabilities that a node must understand to run this, sorted, each once. A lock that asks for more than the
-    /// fields above can say names it here, so that an older node refuses instead of ignoring it.
+    /// Buckets of objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ObjectsBinding>,
+    /// Capabilities that a node must understand to run this, sorted, each once: an older node says what it lacks instead
+    /// of tripping over a field. All that the other fields use are among them.
     pub requires: Vec<String>,
     /// How tightly the sandbox closes. Left out when standard, as in locks that are older than the field.
     #[serde(default, skip_serializing_if = "SandboxClass::is_standard")]
     pub sandbox: SandboxClass,
+    /// Secrets in the clear.
+    #[serde(default, skip_serializing_if = "SecretBindings::is_empty")]
+    pub secrets: SecretBindings,
     /// Text bindings of the server's code.
     pub vars: BTreeMap<String, String>,
 }
@@ -126,9 +146,74 @@ impl LockedManifest {
             rule(&path(), rules::var_name(name).and_then(|()| rules::var_value(value)))?;
         }
         rule("vars", rules::vars_total(&self.vars))?;
+        self.validate_bindings()?;
+        self.egress.validate().map_err(|BrokenRule { path, rule }| LockError::Rule { path, rule })?;
+        let missing = self.uses().into_iter().find(|used| !self.requires.contains(used));
+        rule("requires", missing.map_or(Ok(()), |used| Err(format!("must name `{used}`, which is used"))))?;
         self.limits
             .iter()
             .try_for_each(|(limit, value)| rule(&limit.to_string(), limit.check(value.into()).map(|_| ())))
+    }
+}
+
+impl LockedManifest {
+    /// The capabilities that its fields use, as `requires` names them.
+    pub(crate) fn uses(&self) -> Vec<String> {
+        let sections = [
+            ("d1", self.d1.is_empty()),
+            ("durable_objects", self.durable_objects.is_empty()),
+            ("egress", self.egress.is_empty()),
+            ("kv", self.kv.is_empty()),
+            ("objects", self.objects.is_empty()),
+            ("secrets", self.secrets.is_empty()),
+        ];
+        sections.into_iter().filter(|(_, unused)| !unused).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// The secrets that are added on the way out: code finds a placeholder under each name.
+    #[must_use]
+    pub fn placeholders(&self) -> BTreeSet<&String> {
+        self.egress.inject.iter().map(|rule| &rule.secret).collect()
+    }
+
+    /// Whether it is given any storage of its tenant's.
+    #[must_use]
+    pub fn has_storage(&self) -> bool {
+        !(self.kv.is_empty() && self.objects.is_empty() && self.d1.is_empty())
+    }
+
+    /// Every name of `env` once, every store and class by its rule.
+    fn validate_bindings(&self) -> Result<(), LockError> {
+        let store = bindings::store_name;
+        let sections = [
+            ("d1", self.d1.iter().map(|one| (&one.binding, store(&one.database))).collect::<Vec<_>>()),
+            ("kv", self.kv.iter().map(|one| (&one.binding, store(&one.namespace))).collect()),
+            ("objects", self.objects.iter().map(|one| (&one.binding, store(&one.bucket))).collect()),
+            (
+                "durable_objects",
+                self.durable_objects
+                    .iter()
+                    .map(|one| (&one.binding, bindings::class_name(&one.class)))
+                    .collect(),
+            ),
+            ("secrets.plain", self.secrets.plain.iter().map(|name| (name, Ok(()))).collect()),
+            ("egress.inject", self.placeholders().into_iter().map(|name| (name, Ok(()))).collect()),
+        ];
+        let mut names = Names::of_vars(&self.vars);
+        for (section, entries) in sections {
+            let rule =
+                |rule: rules::Rule| rule.map_err(|rule| LockError::Rule { path: section.to_owned(), rule });
+            rule(bindings::count(entries.len()))?;
+            for (name, store) in entries {
+                rule(names.take(name, section).and(store))?;
+            }
+        }
+        let classes = self.durable_objects.iter().map(|one| &one.class);
+        let repeated = bindings::repeated(classes)
+            .map_or(Ok(()), |class| Err(format!("names the class `{class}` twice")));
+        repeated.map_err(|rule| LockError::Rule { path: "durable_objects".to_owned(), rule })?;
+        ascending(&self.secrets.plain)
+            .map_err(|rule| LockError::Rule { path: "secrets.plain".to_owned(), rule })
     }
 }
 

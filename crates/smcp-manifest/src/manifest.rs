@@ -1,12 +1,16 @@
 //! The manifest as authors write it: `smcp.toml`, format 1.
 
 mod draft;
+mod outgoing;
+mod sections;
 
 use serde::{Deserialize, Serialize};
 use smcp_types::{LimitSet, Slug};
 use std::collections::BTreeMap;
 
 use crate::{
+    bindings::{D1Binding, DurableObjectBinding, KvBinding, ObjectsBinding, SecretBindings},
+    egress::EgressRules,
     lock::{LOCK_FORMAT, LockedManifest},
     reader::{Mistake, Reader},
 };
@@ -67,6 +71,18 @@ pub struct Manifest {
     pub limits: LimitSet,
     /// How tightly the sandbox closes.
     pub sandbox: SandboxClass,
+    /// KV namespaces.
+    pub kv: Vec<KvBinding>,
+    /// Buckets of objects.
+    pub objects: Vec<ObjectsBinding>,
+    /// SQL databases.
+    pub d1: Vec<D1Binding>,
+    /// Classes whose objects keep their state.
+    pub durable_objects: Vec<DurableObjectBinding>,
+    /// Secrets in the clear.
+    pub secrets: SecretBindings,
+    /// Where its code may send requests, and which secrets are added.
+    pub egress: EgressRules,
 }
 
 impl Manifest {
@@ -98,19 +114,27 @@ impl Manifest {
     /// ended up in, which bundling changes.
     #[must_use]
     pub fn lock(&self, main_module: &str) -> LockedManifest {
-        LockedManifest {
+        let mut lock = LockedManifest {
             compatibility_date: self.compatibility_date.clone(),
             compatibility_flags: self.compatibility_flags.clone(),
+            d1: self.d1.clone(),
             definitions: self.definitions,
+            durable_objects: self.durable_objects.clone(),
+            egress: self.egress.clone(),
             endpoint: self.endpoint.clone(),
             format: LOCK_FORMAT,
+            kv: self.kv.clone(),
             limits: self.limits.clone(),
             main: main_module.to_owned(),
             name: self.name.clone(),
+            objects: self.objects.clone(),
             requires: Vec::new(),
             sandbox: self.sandbox,
+            secrets: self.secrets.clone(),
             vars: self.vars.clone(),
-        }
+        };
+        lock.requires = lock.uses();
+        lock
     }
 }
 

@@ -156,6 +156,27 @@ impl<'t> Reader<'t> {
         table
     }
 
+    /// A list of tables, `[[…]]`.
+    pub(crate) fn tables<'a>(&mut self, item: Item<'a>) -> Option<Vec<&'a DeTable<'a>>> {
+        let tables: Option<Vec<_>> =
+            item.value.as_array().and_then(|list| list.iter().map(|one| one.get_ref().as_table()).collect());
+        if tables.is_none() {
+            let key = item.shown_key();
+            self.wrong(item, format_args!("must be written as sections in double brackets, `[[{key}]]`"));
+        }
+        tables
+    }
+
+    /// A list of strings.
+    pub(crate) fn strings<'a>(&mut self, item: Item<'a>) -> Option<Vec<&'a str>> {
+        let strings: Option<Vec<_>> =
+            item.value.as_array().and_then(|list| list.iter().map(|one| one.get_ref().as_str()).collect());
+        if strings.is_none() {
+            self.wrong(item, "must be a list of strings");
+        }
+        strings
+    }
+
     /// A key that is none of `offered`: fine if it asks for nothing that is known, else a mistake.
     pub(crate) fn other(&mut self, item: Item<'_>, offered: &[&str]) {
         match Later::of(item.table, item.key) {

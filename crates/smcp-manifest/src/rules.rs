@@ -25,7 +25,7 @@ const OWN_VAR_PREFIX: &str = "SMCP_";
 /// What is wrong with a value: a clause that follows the key's path.
 pub(crate) type Rule = Result<(), String>;
 
-fn demand(fine: bool, rule: impl Into<String>) -> Rule {
+pub(crate) fn demand(fine: bool, rule: impl Into<String>) -> Rule {
     if fine { Ok(()) } else { Err(rule.into()) }
 }
 
@@ -87,8 +87,8 @@ pub(crate) fn compatibility_flag_count(count: usize) -> Rule {
     demand(count <= MAX_COMPATIBILITY_FLAGS, format!("must have at most {MAX_COMPATIBILITY_FLAGS} flags"))
 }
 
-/// A JavaScript identifier in ASCII, so that code can write `env.NAME`.
-pub(crate) fn var_name(name: &str) -> Rule {
+/// A JavaScript identifier in ASCII.
+pub(crate) fn identifier(name: &str) -> Rule {
     let start = |byte: u8| byte.is_ascii_alphabetic() || b"_$".contains(&byte);
     let fine = name.bytes().next().is_some_and(start)
         && name.bytes().all(|byte| start(byte) || byte.is_ascii_digit());
@@ -99,7 +99,12 @@ pub(crate) fn var_name(name: &str) -> Rule {
     demand(
         name.len() <= MAX_VAR_NAME_CHARS,
         format!("must have at most {MAX_VAR_NAME_CHARS} characters in its name"),
-    )?;
+    )
+}
+
+/// An identifier, so that code can write `env.NAME`, and none that means something else there.
+pub(crate) fn var_name(name: &str) -> Rule {
+    identifier(name)?;
     // As a key of `env` this one would replace the object's prototype instead of naming a value.
     demand(name != "__proto__", "is no name for a var: JavaScript gives it a meaning of its own")?;
     demand(

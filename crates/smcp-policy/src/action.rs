@@ -41,11 +41,15 @@ pub enum Action {
     DestroyData,
     /// Replace the master key.
     RotateMasterKey,
+    /// See which secrets a server has; never their values.
+    ViewSecrets,
+    /// Set and remove a server's secrets.
+    ManageSecrets,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Connect,
         Self::List,
         Self::CallTool,
@@ -64,6 +68,8 @@ impl Action {
         Self::RotateDataKeys,
         Self::DestroyData,
         Self::RotateMasterKey,
+        Self::ViewSecrets,
+        Self::ManageSecrets,
     ];
 
     /// Its name in policies.
@@ -88,6 +94,8 @@ impl Action {
             Self::RotateDataKeys => "rotate_data_keys",
             Self::DestroyData => "destroy_data",
             Self::RotateMasterKey => "rotate_master_key",
+            Self::ViewSecrets => "view_secrets",
+            Self::ManageSecrets => "manage_secrets",
         }
     }
 }

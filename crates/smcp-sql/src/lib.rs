@@ -1,23 +1,29 @@
 //! Queries and migrations in the dialect that SQLite and D1 share, over a port with two calls.
 
+mod data;
 mod data_keys;
 mod keys;
+mod kv;
 mod logs;
 mod migrate;
+mod objects;
 mod port;
 mod ring;
 mod row;
+mod secrets;
 mod servers;
 mod sessions;
 mod tenants;
+mod uploads;
 mod versions;
 
 use std::sync::Arc;
 
+pub use data::{DataStore, Databases};
 pub use migrate::{MigrateError, Migration, MigrationSet, migrate};
 pub use port::{Row, Sql, SqlError, Statement, Value};
 
-/// The control database: tenants, servers, versions, keys, sessions, the key ring.
+/// The control database: tenants, servers, versions, keys, sessions, secrets, the key ring.
 pub const CONTROL: MigrationSet = MigrationSet {
     name: "control",
     migrations: &[
@@ -28,16 +34,26 @@ pub const CONTROL: MigrationSet = MigrationSet {
             sql: include_str!("migrations/control-0002.sql"),
         },
         Migration { number: 3, name: "data keys", sql: include_str!("migrations/control-0003.sql") },
+        Migration { number: 4, name: "secrets of servers", sql: include_str!("migrations/control-0004.sql") },
     ],
 };
 
 /// The events database: what hosted code printed. Apart from control, so that a flood of lines never delays a deploy.
 pub const EVENTS: MigrationSet = MigrationSet {
     name: "events",
+    migrations: &[
+        Migration { number: 1, name: "log lines", sql: include_str!("migrations/events-0001.sql") },
+        Migration { number: 2, name: "whose line it is", sql: include_str!("migrations/events-0002.sql") },
+    ],
+};
+
+/// A data database: what hosted code of one tenant stores.
+pub const DATA: MigrationSet = MigrationSet {
+    name: "data",
     migrations: &[Migration {
         number: 1,
-        name: "log lines",
-        sql: include_str!("migrations/events-0001.sql"),
+        name: "kv and objects",
+        sql: include_str!("migrations/data-0001.sql"),
     }],
 };
 

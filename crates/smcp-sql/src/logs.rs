@@ -1,7 +1,7 @@
 //! The store of what hosted code printed.
 
 use async_trait::async_trait;
-use smcp_core::ports::{LogLevel, LogLine, LogStore, StoreError, StoreResult, VersionRef};
+use smcp_core::ports::{LogLevel, LogLine, LogSource, LogStore, StoreError, StoreResult, VersionRef};
 use smcp_types::{RequestId, ServerId, TenantId, UnixMillis};
 
 use crate::{
@@ -21,14 +21,26 @@ const fn level_number(level: LogLevel) -> i64 {
     }
 }
 
+/// The platform's own lines in the column `source`; the server's are 0.
+const PLATFORM: i64 = 1;
+
+const fn source_number(source: LogSource) -> i64 {
+    match source {
+        LogSource::Server => 0,
+        LogSource::Platform => PLATFORM,
+    }
+}
+
 fn read(columns: &mut Columns) -> Result<LogLine, StoreError> {
     let at = columns.take()?;
     let number: i64 = columns.take()?;
     let level = LEVELS.into_iter().find(|level| level_number(*level) == number);
+    let source = if columns.take::<i64>()? == PLATFORM { LogSource::Platform } else { LogSource::Server };
     let request_id: Option<Vec<u8>> = columns.take()?;
     Ok(LogLine {
         at,
         level: level.ok_or_else(|| StoreError::Broken(format!("no log level {number}")))?,
+        source,
         request_id: request_id.and_then(|bytes| bytes.try_into().ok()).map(RequestId::from_bytes),
         message: columns.take()?,
     })
@@ -37,8 +49,9 @@ fn read(columns: &mut Columns) -> Result<LogLine, StoreError> {
 #[async_trait]
 impl<S: Sql> LogStore for EventStore<S> {
     async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()> {
-        let insert = "INSERT INTO log_lines (tenant_id, server_id, version, at, level, request_id, message)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let insert =
+            "INSERT INTO log_lines (tenant_id, server_id, version, at, level, request_id, message, source)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let statement = |(version, line): &(VersionRef, LogLine)| {
             let request = line.request_id.map_or(Value::Null, |id| Value::Blob(id.as_bytes().to_vec()));
             Statement::new(
@@ -51,6 +64,7 @@ impl<S: Sql> LogStore for EventStore<S> {
                     level_number(line.level).into(),
                     request,
                     line.message.as_str().into(),
+                    source_number(line.source).into(),
                 ],
             )
         };
@@ -65,7 +79,7 @@ impl<S: Sql> LogStore for EventStore<S> {
         level: LogLevel,
         limit: u32,
     ) -> StoreResult<Vec<LogLine>> {
-        let query = "SELECT at, level, request_id, message FROM log_lines
+        let query = "SELECT at, level, source, request_id, message FROM log_lines
                      WHERE tenant_id = ?1 AND server_id = ?2 AND level >= ?3 ORDER BY id DESC LIMIT ?4";
         let parameters = [tenant.into(), server.into(), level_number(level).into(), limit.into()];
         let mut lines = all(self.sql.run(Statement::new(query, parameters)).await?, read)?;
@@ -73,16 +87,16 @@ impl<S: Sql> LogStore for EventStore<S> {
         Ok(lines)
     }
 
-    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()> {
+    async fn sweep(&self, (lines, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()> {
         let old = Statement::new("DELETE FROM log_lines WHERE at < ?1", [before.into()]);
-        // The id of the newest line that is one too many, for each server that has so many.
+        // Lines that have too many newer ones of their server, or too much text with these together.
         let many = Statement::new(
             "DELETE FROM log_lines WHERE id IN (
                SELECT id FROM (
-                 SELECT id, row_number() OVER (PARTITION BY tenant_id, server_id ORDER BY id DESC) AS place
-                 FROM log_lines)
-               WHERE place > ?1)",
-            [keep.into()],
+                 SELECT id, row_number() OVER newest AS place, sum(octet_length(message)) OVER newest AS size
+                 FROM log_lines WINDOW newest AS (PARTITION BY tenant_id, server_id ORDER BY id DESC))
+               WHERE place > ?1 OR size > ?2)",
+            [lines.into(), bytes.into()],
         );
         self.sql.batch(vec![old, many]).await?;
         Ok(())

@@ -44,6 +44,12 @@ pub enum SqlError {
     /// What a row refers to is not there.
     #[error("reference: {0}")]
     Missing(String),
+    /// A trigger of ours refused.
+    #[error("refused: {0}")]
+    Raised(String),
+    /// No room is left on the disk.
+    #[error("{0}")]
+    Full(String),
     /// Everything else.
     #[error("{0}")]
     Failed(String),
@@ -54,7 +60,8 @@ impl From<SqlError> for StoreError {
         match error {
             SqlError::Unique(_) => Self::Taken,
             SqlError::Missing(_) => Self::Stale,
-            SqlError::Failed(why) => Self::Broken(why),
+            SqlError::Full(why) => Self::Full(why),
+            SqlError::Raised(why) | SqlError::Failed(why) => Self::Broken(why),
         }
     }
 }

@@ -14,11 +14,12 @@ const fn purpose_text(purpose: RingPurpose) -> &'static str {
     match purpose {
         RingPurpose::SessionSeal => "session_seal",
         RingPurpose::ApiKeyPepper => "api_key_pepper",
+        RingPurpose::CallerSigning => "caller_signing",
     }
 }
 
 fn purpose(text: &str) -> Option<RingPurpose> {
-    [RingPurpose::SessionSeal, RingPurpose::ApiKeyPepper].into_iter().find(|p| purpose_text(*p) == text)
+    RingPurpose::ALL.into_iter().find(|p| purpose_text(*p) == text)
 }
 
 const fn state_text(state: RingState) -> &'static str {

@@ -101,6 +101,12 @@ impl FromValue for Vec<u8> {
     }
 }
 
+impl FromValue for [u8; 16] {
+    fn from_value(value: Value) -> Option<Self> {
+        Vec::from_value(value)?.try_into().ok()
+    }
+}
+
 impl FromValue for [u8; 32] {
     fn from_value(value: Value) -> Option<Self> {
         Vec::from_value(value)?.try_into().ok()

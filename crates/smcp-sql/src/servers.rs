@@ -78,6 +78,7 @@ impl<S: Sql> ServerStore for ControlStore<S> {
     async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()> {
         let of_server = [
             "DELETE FROM sessions WHERE tenant_id = ?1 AND server_id = ?2",
+            "DELETE FROM secrets WHERE tenant_id = ?1 AND server_id = ?2",
             "DELETE FROM versions WHERE tenant_id = ?1 AND server_id = ?2",
             "DELETE FROM servers WHERE tenant_id = ?1 AND id = ?2",
         ];

@@ -1,13 +1,14 @@
 //! What every set of stores must do, whatever it is made of: run against the in-memory ones and the real ones.
 
 mod data_keys;
+pub(crate) mod kv_rows;
 
 use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        KeyRecord, KeyStatus, LogLevel, LogLine, NewServer, RingKey, RingPurpose, RingState, SessionRecord,
-        StoreError, TenantRecord, VersionRecord, VersionRef, VersionSummary,
+        KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey, RingPurpose, RingState,
+        SecretRecord, SessionRecord, StoreError, TenantRecord, VersionRecord, VersionRef, VersionSummary,
     },
 };
 use smcp_types::{Digest, KeyId, Limit, LimitSet, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
@@ -28,6 +29,7 @@ pub async fn check_stores(stores: &Stores) {
     data_keys::check(stores).await;
     blobs(stores).await;
     logs(stores).await;
+    secrets(stores).await;
     deletion(stores).await;
 }
 
@@ -228,6 +230,7 @@ async fn logs(stores: &Stores) {
     let line = |at: i64, level| LogLine {
         at: UnixMillis(at),
         level,
+        source: if at == 4 { LogSource::Platform } else { LogSource::Server },
         request_id: None,
         message: format!("line {at}"),
     };
@@ -242,8 +245,46 @@ async fn logs(stores: &Stores) {
     assert_eq!(tail, Ok(vec![lines[1].clone(), lines[3].clone()]));
     assert_eq!(stores.logs.tail(ONE, SERVER, LogLevel::Debug, 1).await, Ok(vec![lines[3].clone()]));
     assert_eq!(stores.logs.tail(TWO, SERVER, LogLevel::Debug, 10).await, Ok(vec![]));
-    stores.logs.sweep(2, UnixMillis(4)).await.unwrap();
+    stores.logs.sweep((10, 17), UnixMillis(0)).await.unwrap();
+    let newest = stores.logs.tail(ONE, SERVER, LogLevel::Debug, 10).await;
+    assert_eq!(newest, Ok(vec![lines[2].clone(), lines[3].clone()]), "no more than 17 bytes of text");
+    stores.logs.sweep((2, 1_000), UnixMillis(4)).await.unwrap();
     assert_eq!(stores.logs.tail(ONE, SERVER, LogLevel::Debug, 10).await, Ok(vec![lines[3].clone()]));
+}
+
+#[allow(clippy::unwrap_used, reason = "a test in all but place")]
+async fn secrets(stores: &Stores) {
+    let secret = |tenant, name: &str, version: i64| SecretRecord {
+        tenant,
+        server: SERVER,
+        name: name.to_owned(),
+        version,
+        sealed: vec![1, u8::try_from(version).unwrap()],
+        created_at: UnixMillis(1),
+        created_by: "key".to_owned(),
+        updated_at: UnixMillis(version),
+    };
+    let (a, b, theirs) = (secret(ONE, "A", 1), secret(ONE, "B", 1), secret(TWO, "A", 1));
+    let store = &stores.secrets;
+    for new in [&a, &b, &theirs] {
+        store.put(new, None).await.unwrap();
+    }
+    assert_eq!(store.put(&a, None).await, Err(StoreError::Taken));
+    let elsewhere = SecretRecord { server: ServerId::from_bytes([99; 16]), ..a.clone() };
+    assert_eq!(store.put(&elsewhere, None).await, Err(StoreError::Stale), "no such server");
+    let newer = secret(ONE, "A", 2);
+    assert_eq!(store.put(&newer, Some(7)).await, Err(StoreError::Stale));
+    store.put(&newer, Some(1)).await.unwrap();
+    assert_eq!(store.get(ONE, SERVER, "A").await, Ok(Some(newer.clone())));
+    assert_eq!(store.get(TWO, SERVER, "A").await, Ok(Some(theirs.clone())), "the neighbour's own");
+    assert_eq!(store.list(ONE, SERVER).await, Ok(vec![newer.clone(), b.clone()]));
+    assert_eq!(store.page(ONE, None, 1).await, Ok(vec![newer.clone()]));
+    assert_eq!(store.page(ONE, Some((SERVER, "A".to_owned())), 5).await, Ok(vec![b.clone()]));
+    assert_eq!(store.reseal(&a, b"x").await, Err(StoreError::Stale), "changed since");
+    store.reseal(&newer, b"x").await.unwrap();
+    assert_eq!(store.get(ONE, SERVER, "A").await.unwrap().unwrap().sealed, b"x");
+    store.delete(ONE, SERVER, "B").await.unwrap();
+    assert_eq!(store.get(ONE, SERVER, "B").await, Ok(None));
 }
 
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
@@ -251,6 +292,8 @@ async fn deletion(stores: &Stores) {
     stores.servers.delete(ONE, SERVER).await.unwrap();
     assert_eq!(stores.servers.list(ONE, None, 10).await, Ok(vec![]));
     assert_eq!(stores.versions.list(ONE, SERVER, 10).await, Ok(vec![]));
+    assert_eq!(stores.secrets.list(ONE, SERVER).await, Ok(vec![]));
+    assert_eq!(stores.secrets.list(TWO, SERVER).await.unwrap().len(), 1);
     assert_eq!(stores.servers.list(TWO, None, 10).await.unwrap().len(), 1, "the neighbour's is still there");
     let slug = "srv".parse().unwrap();
     let again = NewServer { tenant: ONE, id: ServerId::from_bytes([7; 16]), slug, created_at: UnixMillis(8) };

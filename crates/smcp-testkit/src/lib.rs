@@ -5,11 +5,12 @@ mod contract;
 mod keys;
 mod memory;
 mod scripted;
+mod secrets;
 mod sim_fleet;
 mod world;
 
 pub use clock::FakeClock;
-pub use contract::check_stores;
+pub use contract::{check_stores, kv_rows::check_kv_rows};
 pub use keys::{MemoryMasterKeys, master_key, open_keys, vault};
 pub use memory::MemoryStores;
 pub use scripted::{Scripted, ScriptedIsolates};

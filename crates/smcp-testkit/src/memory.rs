@@ -16,8 +16,9 @@ use smcp_core::{
     Stores,
     ports::{
         Blobs, DataKey, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, Rewrap,
-        RingKey, RingState, RingStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError,
-        StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore, VersionSummary,
+        RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord, SessionStore,
+        StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
+        VersionSummary,
     },
 };
 use smcp_types::{
@@ -33,9 +34,9 @@ pub struct MemoryStores {
 }
 
 #[derive(Default)]
-struct Tables {
+pub(crate) struct Tables {
     tenants: BTreeMap<TenantId, TenantRecord>,
-    servers: BTreeMap<(TenantId, ServerId), ServerRecord>,
+    pub(crate) servers: BTreeMap<(TenantId, ServerId), ServerRecord>,
     /// Slugs of servers that are gone.
     tombstones: Vec<(TenantId, Slug)>,
     versions: Vec<VersionRecord>,
@@ -45,6 +46,7 @@ struct Tables {
     ring: BTreeMap<RingKeyId, RingKey>,
     master: Option<MasterKeyId>,
     data_keys: BTreeMap<(TenantId, DataKeyId), DataKey>,
+    pub(crate) secrets: BTreeMap<(TenantId, ServerId, String), SecretRecord>,
     logs: Vec<(VersionRef, LogLine)>,
 }
 
@@ -68,6 +70,7 @@ impl MemoryStores {
             sessions: all.clone(),
             ring: all.clone(),
             data_keys: all.clone(),
+            secrets: all.clone(),
             logs: all,
         }
     }
@@ -78,7 +81,7 @@ impl MemoryStores {
         self.uses.load(Ordering::SeqCst)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tables> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tables> {
         self.uses.fetch_add(1, Ordering::SeqCst);
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,6 +178,7 @@ impl ServerStore for MemoryStores {
         let mut tables = self.lock();
         let gone = tables.servers.remove(&(tenant, server)).ok_or(StoreError::Stale)?;
         tables.tombstones.push((tenant, gone.slug));
+        tables.secrets.retain(|(t, s, _), _| (*t, *s) != (tenant, server));
         tables.versions.retain(|v| (v.tenant, v.server) != (tenant, server));
         tables.sessions.retain(|_, s| (s.tenant, s.server) != (tenant, server));
         Ok(())
@@ -379,15 +383,16 @@ impl LogStore for MemoryStores {
         Ok(lines)
     }
 
-    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()> {
+    async fn sweep(&self, (most, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()> {
         let mut tables = self.lock();
-        let mut kept: BTreeMap<ServerId, u32> = BTreeMap::new();
+        let mut kept: BTreeMap<ServerId, (u32, usize)> = BTreeMap::new();
         let mut lines = std::mem::take(&mut tables.logs);
         lines.reverse();
         lines.retain(|(version, line)| {
-            let count = kept.entry(version.server).or_default();
+            let (count, size) = kept.entry(version.server).or_default();
             *count += 1;
-            *count <= keep && line.at >= before
+            *size += line.message.len();
+            *count <= most && *size <= bytes as usize && line.at >= before
         });
         lines.reverse();
         tables.logs = lines;

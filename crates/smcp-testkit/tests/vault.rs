@@ -1,5 +1,7 @@
 //! The vault: what is sealed opens where it belongs, whole, and nowhere else; keys live, move and die as they should.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;

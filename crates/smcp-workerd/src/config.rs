@@ -1,5 +1,7 @@
 //! From a bundle to the text of a workerd configuration.
 
+pub(crate) mod bindings;
+
 use std::fmt::Write as _;
 
 use smcp_core::{
@@ -81,8 +83,8 @@ pub(crate) fn fingerprint() -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     // Not a security boundary: a collision after an upgrade is all it has to avoid.
-    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js"), include_str!("config.rs"))
-        .hash(&mut hasher);
+    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js")).hash(&mut hasher);
+    (include_str!("config.rs"), include_str!("config/bindings.rs")).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -115,14 +117,9 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine) -> Result<String> {
         text.push_str(", ");
     }
     text.push_str("],\n      bindings = [ ");
-    for (name, value) in &manifest.vars {
-        text.push_str("( name = ");
-        push_literal(&mut text, name.as_bytes());
-        text.push_str(", text = ");
-        push_literal(&mut text, value.as_bytes());
-        text.push_str(" ), ");
-    }
+    bindings::push_bindings(&mut text, manifest);
     text.push_str("] ) ),");
+    bindings::push_services(&mut text, manifest);
     text.push_str(SURROUNDINGS);
     Ok(text)
 }

@@ -33,6 +33,10 @@ pub struct LaunchSpec {
     pub config: File,
     /// The socket of its outgoing requests.
     pub egress: PathBuf,
+    /// The socket of its storage, if it was given any.
+    pub data: Option<PathBuf>,
+    /// The services of its configuration that the socket of its storage stands behind.
+    pub data_services: Vec<String>,
     /// The folder the health socket serves.
     pub health_dir: PathBuf,
     /// What it may use.
@@ -51,6 +55,7 @@ pub struct LaunchSpec {
 #[derive(Debug)]
 pub(crate) struct Places {
     pub(crate) egress: PathBuf,
+    pub(crate) data: Option<PathBuf>,
     pub(crate) health: PathBuf,
 }
 
@@ -64,6 +69,11 @@ impl LaunchSpec {
         arguments.extend(["-d".into(), named("health=", &places.health)]);
         for service in ["egress=unix:", "internet=unix:"] {
             arguments.extend(["-e".into(), named(service, &places.egress)]);
+        }
+        if let Some(data) = &places.data {
+            for service in &self.data_services {
+                arguments.extend(["-e".into(), named(&format!("{service}=unix:"), data)]);
+            }
         }
         arguments.extend(["-b".into(), "-".into()]);
         arguments

@@ -2,10 +2,10 @@
 
 mod account;
 mod cache;
+pub mod capability;
 mod child;
 mod config;
 mod drain;
-mod egress;
 mod exit;
 mod launcher;
 mod link;

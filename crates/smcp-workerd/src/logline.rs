@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use smcp_core::{
-    ports::{LogLevel, LogLine},
+    ports::{LogLevel, LogLine, LogSource},
     wrapper::{TAG_END, TAG_END_SPACED, TAG_START},
 };
 use smcp_types::{RequestId, UnixMillis};
@@ -36,7 +36,8 @@ pub(crate) fn read(line: &[u8], cut: bool, plain: LogLevel, at: UnixMillis) -> (
     let structured =
         serde_json::from_str::<Structured>(&text).ok().or_else(|| cut.then(|| mend(&text)).flatten());
     let Some(Structured { level, message, source }) = structured else {
-        return (LogLine { at, level: plain, request_id: None, message: bounded(&text) }, Speaker::Hosted);
+        let (source, message) = (LogSource::Server, bounded(&text));
+        return (LogLine { at, level: plain, source, request_id: None, message }, Speaker::Hosted);
     };
     let speaker = match (source, level.as_str()) {
         (None, _) => Speaker::Hosted,
@@ -44,7 +45,8 @@ pub(crate) fn read(line: &[u8], cut: bool, plain: LogLevel, at: UnixMillis) -> (
         (Some(_), _) => Speaker::Runtime,
     };
     let (request_id, message) = split_tag(&message);
-    (LogLine { at, level: level_of(&level, plain), request_id, message: bounded(message) }, speaker)
+    let level = level_of(&level, plain);
+    (LogLine { at, level, source: LogSource::Server, request_id, message: bounded(message) }, speaker)
 }
 
 /// A structured line whose end was cut off inside the message: closes it after the last whole character.
@@ -127,7 +129,13 @@ mod tests {
         ] {
             assert_eq!(
                 of(&line, false),
-                LogLine { at: UnixMillis(1), level, request_id, message: message.to_owned() }
+                LogLine {
+                    at: UnixMillis(1),
+                    level,
+                    source: LogSource::Server,
+                    request_id,
+                    message: message.to_owned()
+                }
             );
         }
     }

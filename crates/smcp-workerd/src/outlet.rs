@@ -99,8 +99,7 @@ impl Outlet {
 
     fn note(&self, message: Option<String>) {
         if let Some(message) = message {
-            let (at, level) = (self.clock.now(), LogLevel::Warn);
-            (self.sink)(LogLine { at, level, request_id: None, message });
+            (self.sink)(LogLine::platform(self.clock.now(), LogLevel::Warn, message));
         }
     }
 }

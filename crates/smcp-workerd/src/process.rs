@@ -11,7 +11,7 @@ use std::{
 use nix::sys::signal::Signal;
 use smcp_core::{
     fleet::{Cause, Why},
-    ports::{Clock, Target},
+    ports::{Budgets, Clock, Purpose, Target, Workload},
 };
 use smcp_types::Limits;
 use tokio::{
@@ -23,7 +23,8 @@ use tokio::{
 use crate::{
     Child, Launcher,
     account::Account,
-    config::{HEALTH_SOCKET, MAIN_SOCKET},
+    capability::{Counter, Services},
+    config::{HEALTH_SOCKET, MAIN_SOCKET, bindings},
     exit::{End, LastWords},
     launcher::LaunchSpec,
     outlet::Outlet,
@@ -56,8 +57,16 @@ pub(crate) struct Host {
     pub(crate) binary: PathBuf,
     pub(crate) run: RunFolder,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What processes may use.
+    pub(crate) services: Services,
     /// Whether loops are found.
     pub(crate) watchdog: bool,
+}
+
+/// The sockets of what one process may use; closed with it.
+struct Counters {
+    egress: Counter,
+    data: Option<Counter>,
 }
 
 /// A process that was started and may not be ready yet.
@@ -66,6 +75,8 @@ pub(crate) struct Process {
     pub(crate) socket: PathBuf,
     /// What it uses.
     pub(crate) account: Arc<Account>,
+    /// What it may use.
+    pub(crate) workload: Arc<Workload>,
     watchdog: Option<Watchdog>,
     control: Option<pipe::Receiver>,
     exit: watch::Receiver<Option<End>>,
@@ -75,12 +86,20 @@ impl Host {
     /// Starts a process with this configuration. It ends on an order, or when all senders of orders are gone.
     pub(crate) async fn start(
         &self,
-        target: &Target,
+        (target, purpose): (&Target, Purpose),
         config: File,
         inbox: Inbox,
         outlet: Outlet,
     ) -> io::Result<Process> {
+        let workload = Arc::new(Workload {
+            version: target.version,
+            manifest: Arc::clone(&target.manifest),
+            purpose,
+            networks: Arc::clone(&target.networks),
+            budgets: Budgets::new(),
+        });
         let (number, socket, health) = self.run.sockets()?;
+        let counters = self.counters(number, &workload)?;
         let (control_in, control) = pipe::pipe()?;
         let spec = LaunchSpec {
             binary: self.binary.clone(),
@@ -88,7 +107,9 @@ impl Host {
             health: health.share()?,
             control: control_in.into_blocking_fd()?,
             config,
-            egress: self.run.egress(),
+            egress: counters.egress.path().to_owned(),
+            data: counters.data.as_ref().map(|data| data.path().to_owned()),
+            data_services: bindings::data_services(&target.manifest),
             health_dir: self.run.health(),
             limits: target.limits,
             class: target.class,
@@ -109,6 +130,7 @@ impl Host {
         let watcher = Watcher {
             child,
             sockets: [socket, health],
+            counters,
             limits: target.limits,
             account: Arc::clone(&account),
             outlet,
@@ -116,7 +138,17 @@ impl Host {
         };
         #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its orders")]
         tokio::spawn(watcher.watch(inbox, exited));
-        Ok(Process { socket: path, account, watchdog, control: Some(control), exit })
+        Ok(Process { socket: path, account, workload, watchdog, control: Some(control), exit })
+    }
+
+    /// Opens what the process may use, each behind a socket of its own.
+    fn counters(&self, number: u64, workload: &Arc<Workload>) -> io::Result<Counters> {
+        let egress =
+            Counter::outbound(self.run.service(number, ".e")?, &self.services, workload, &self.clock)?;
+        let data = workload.manifest.has_storage().then(|| {
+            Counter::storage(self.run.service(number, ".d")?, &self.services, workload, &self.clock)
+        });
+        Ok(Counters { egress, data: data.transpose()? })
     }
 }
 
@@ -169,6 +201,7 @@ impl Process {
 struct Watcher {
     child: Child,
     sockets: [Socket; 2],
+    counters: Counters,
     limits: Limits,
     account: Arc<Account>,
     outlet: Outlet,
@@ -218,7 +251,7 @@ impl Watcher {
             Err(error) => End::unseen(format!("cannot be watched: {error}")),
         };
         // Connections that nobody accepted are reset before anybody hears of the end: they were never served.
-        drop(self.sockets);
+        drop((self.sockets, self.counters));
         exited.send_replace(Some(end));
     }
 

@@ -65,9 +65,12 @@ impl RunFolder {
         self.path.join("health")
     }
 
-    /// Where outgoing requests of hosted code go.
-    pub(crate) fn egress(&self) -> PathBuf {
-        self.path.join("egress")
+    /// A listening socket of ours for one process: where it finds a service it may use.
+    pub(crate) fn service(&self, number: u64, suffix: &str) -> io::Result<Socket> {
+        let socket = Socket::bind(self.path.join(format!("{number}{suffix}")))?;
+        // Hosted processes run as users of their own. The folder is closed, so only whom the sandbox shows it can connect.
+        fs::set_permissions(socket.path(), fs::Permissions::from_mode(0o666))?;
+        Ok(socket)
     }
 
     /// A pair of listening sockets for a new process, and the number that is its own.
@@ -92,6 +95,13 @@ impl Socket {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A second descriptor of it, for ourselves to listen on.
+    pub(crate) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
+        let listener = self.listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(listener)
     }
 
     /// A second descriptor of it, for a process.

@@ -27,7 +27,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::{
     Bundles, Launcher, Workerd,
     cache::ConfigCache,
-    egress,
+    capability::Services,
     process::{Host, Inbox},
     run_folder::RunFolder,
     trial,
@@ -69,12 +69,14 @@ pub struct Parts {
     pub sealer: Arc<dyn Sealer>,
     /// How processes are started.
     pub launcher: Arc<dyn Launcher>,
+    /// What hosted code may use beside its processor and memory.
+    pub services: Services,
 }
 
 /// Runs hosted code: one process per version, as the fleet plans. Dropping it kills every process.
 pub struct Supervisor {
     shared: Arc<Shared>,
-    tasks: [JoinHandle<()>; 2],
+    task: JoinHandle<()>,
 }
 
 impl Supervisor {
@@ -90,8 +92,6 @@ impl Supervisor {
             }
         };
         let run = RunFolder::open(options.run_dir.clone()).map_err(unusable(options.run_dir.clone()))?;
-        let egress =
-            egress::refuse_all(&run.egress(), Arc::clone(&parts.clock)).map_err(unusable(options.run_dir))?;
         let binary = options.workerd.path().to_owned();
         let cache = ConfigCache::open(
             options.cache_dir.clone(),
@@ -106,12 +106,13 @@ impl Supervisor {
             binary,
             run,
             clock: Arc::clone(&parts.clock),
+            services: parts.services,
             watchdog: options.watchdog,
         };
         let shared = Arc::new(Shared::new(Fleet::new(options.fleet), host, cache, parts.logs, parts.bundles));
         #[allow(clippy::disallowed_methods, reason = "aborted when the supervisor is dropped")]
         let executor = tokio::spawn(execute(Arc::clone(&shared)));
-        Ok(Self { shared, tasks: [executor, egress] })
+        Ok(Self { shared, task: executor })
     }
 
     /// Stops every process: what they have in flight may finish until `deadline` has passed. Returns when all are gone.
@@ -124,9 +125,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.shared.abandon();
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 
@@ -155,6 +154,7 @@ impl Isolates for Supervisor {
             return Err(TrialRefused { error, logs: Vec::new() });
         }
         let Shared { host, cache, books, .. } = &*self.shared;
+        host.services.check(bundle.manifest()).map_err(|error| TrialRefused { error, logs: Vec::new() })?;
         let started = trial::start(host, cache, books, target, &bundle).await?;
         Ok(Box::new(started))
     }

@@ -10,7 +10,9 @@ use std::{
 use async_trait::async_trait;
 use smcp_core::{
     fleet::Cause,
-    ports::{Clock, HostedRequest, HostedResponse, LogLine, Target, Trial, TrialRefused, VersionRef},
+    ports::{
+        Clock, HostedRequest, HostedResponse, LogLine, Purpose, Target, Trial, TrialRefused, VersionRef,
+    },
 };
 use smcp_manifest::Bundle;
 use smcp_types::{Error, Limit, Refusal, Result};
@@ -105,7 +107,8 @@ async fn attempt(
         limit: target.limits.log_bytes,
         clock: Arc::clone(&host.clock),
     };
-    let mut process = host.start(target, config, inbox, outlet).await.map_err(Error::internal)?;
+    let mut process =
+        host.start((target, Purpose::Trial), config, inbox, outlet).await.map_err(Error::internal)?;
     charge(books, target.version, &process);
     let ready = tokio::select! {
         ready = process.ready() => Some(ready),
@@ -136,7 +139,8 @@ async fn attempt(
         }
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&host.clock));
-    let ready = Ready { link, account: Arc::clone(&process.account), gone: process.exit() };
+    let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
+    let ready = Ready { link, account, workload, gone: process.exit() };
     guard(process, orders.downgrade());
     Ok(RunningTrial { ready, clock: Arc::clone(&host.clock), logs: Arc::clone(logs), _orders: orders })
 }

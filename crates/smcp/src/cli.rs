@@ -12,6 +12,7 @@ mod keys;
 mod login;
 mod logs;
 mod output;
+mod secrets;
 mod servers;
 mod settings;
 mod table;
@@ -78,6 +79,8 @@ enum Command {
     Call(call::CallArgs),
     /// Create, list, rotate and revoke API keys
     Keys(keys::KeysArgs),
+    /// Set, list, rotate and remove secrets of a server
+    Secrets(secrets::SecretsArgs),
     /// Show what the servers of a tenant have used
     Usage,
     /// Create and list tenants, and set their ceilings
@@ -138,6 +141,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Logs(args) => logs::run(context, &args),
         Command::Call(args) => call::run(context, &args),
         Command::Keys(args) => keys::run(context, args),
+        Command::Secrets(args) => secrets::run(context, &args),
         Command::Usage => usage::run(context),
         Command::Tenants(args) => tenants::run(context, args),
         Command::Login(args) => login::login(context, &args),

@@ -5,6 +5,7 @@ mod data;
 mod listen;
 mod master_keys;
 mod sqlite;
+mod tenants;
 mod world;
 
 use std::{
@@ -25,15 +26,18 @@ use smcp_core::{
     keys::IssuedKey,
     logbook::Logbook,
     master::Master,
-    ports::{Clock, Entropy, VersionRef},
+    ports::{Blobs, Clock, Entropy, Sealer, VersionRef},
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
+    storage::{DEFAULT_QUOTA, Storage, StorageParts},
     vault::Vault,
 };
 use smcp_manifest::Bundle;
-use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
+use smcp_sql::{CONTROL, ControlStore, DataStore, EVENTS, EventStore};
 use smcp_types::{Error, Refusal, Result, Secret};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Workerd,
+    capability::{self, Services, kv::KvService, objects::ObjectsService},
     sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
 };
 use tokio::{
@@ -44,6 +48,7 @@ use tokio::{
 use data::DataDir;
 use master_keys::KeptKeys;
 use sqlite::Durability;
+use tenants::TenantFiles;
 use world::{SystemClock, SystemEntropy, TokioTasks};
 
 /// How often expired sessions and old log lines are swept.
@@ -118,6 +123,8 @@ struct Node {
     tasks: Arc<TokioTasks>,
     clock: Arc<dyn Clock>,
     first_key: Option<IssuedKey>,
+    files: Arc<TenantFiles>,
+    storage: Arc<Storage>,
     _data: DataDir,
 }
 
@@ -187,7 +194,10 @@ async fn assemble(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let stores = stores(&data, clock.as_ref()).await?;
     let Keys { ring, vault, kept } = keys(config, &data, &stores, (&clock, &entropy)).await?;
+    let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
+    let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
+    let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let options = Options {
         workerd,
         cache_dir: data.join("cache"),
@@ -206,6 +216,7 @@ async fn assemble(
         bundles: Arc::new(StoredBundles(BundleStore::new(&stores, vault.clone()))),
         sealer: vault.clone(),
         launcher: Arc::new(sandbox),
+        services: services(&storage),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
@@ -220,10 +231,21 @@ async fn assemble(
         vault,
         master_keys: kept,
         sealed: Vec::new(),
+        secrets,
         stores,
     };
     let Opened { platform, first_key } = Platform::open(settings, ports).await?;
-    Ok(Node { platform: Arc::new(platform), logbook, supervisor, tasks, clock, first_key, _data: data })
+    Ok(Node {
+        platform: Arc::new(platform),
+        logbook,
+        supervisor,
+        tasks,
+        clock,
+        first_key,
+        files,
+        storage,
+        _data: data,
+    })
 }
 
 /// The keys of a node, unlocked.
@@ -260,9 +282,40 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
         keys: control.clone(),
         sessions: control.clone(),
         ring: control.clone(),
-        data_keys: control,
+        data_keys: control.clone(),
+        secrets: control,
         logs: Arc::new(EventStore::new(events)),
     })
+}
+
+/// Storage for hosted code, in the tenants' own databases and the object folder.
+fn storage(
+    files: &Arc<TenantFiles>,
+    blobs: &Arc<dyn Blobs>,
+    (sealer, clock, entropy): (Arc<dyn Sealer>, Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Arc<Storage> {
+    let rows = Arc::new(DataStore::new(Arc::clone(files)));
+    Arc::new(Storage::new(StorageParts {
+        kv: rows.clone(),
+        objects: rows.clone(),
+        uploads: rows,
+        blobs: Arc::clone(blobs),
+        sealer,
+        clock,
+        entropy,
+        quota: DEFAULT_QUOTA,
+    }))
+}
+
+/// What hosted code may use.
+fn services(storage: &Arc<Storage>) -> Services {
+    let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
+    Services {
+        kv: Arc::new(KvService::new(Arc::clone(&stores))),
+        objects: Arc::new(ObjectsService::new(stores)),
+        offered: &["kv", "objects"],
+        ..Services::closed()
+    }
 }
 
 /// Bundles for the supervisor, read back from the object folder and checked.
@@ -318,6 +371,11 @@ async fn sweep(node: &Node) {
         node.clock.sleep(SWEEP_EVERY).await;
         if let Err(error) = node.platform.sweep().await {
             tracing::error!(%error, "sweeping failed");
+        }
+        for tenant in node.files.in_use() {
+            if let Err(error) = node.storage.sweep(tenant).await {
+                tracing::error!(tenant.id = %tenant, %error, "sweeping a tenant's storage failed");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::{Map, Value, json};
-use smcp_api::{Ceilings, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey};
+use smcp_api::{Ceilings, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey, SecretValue};
 
 use super::{
     stub::{answer, platform},
@@ -19,6 +19,7 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         manifest: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
         modules: Vec::new(),
     };
+    let value = SecretValue { value: "hush".to_owned() };
     vec![
         client.whoami().map(drop),
         client.health().map(drop),
@@ -40,6 +41,10 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.deploy("{tenant}", "{server}", &deploy).map(drop),
         client.get_version("{tenant}", "{server}", "{version}").map(drop),
         client.activate("{tenant}", "{server}", "{version}").map(drop),
+        client.list_secrets("{tenant}", "{server}").map(drop),
+        client.set_secret("{tenant}", "{server}", "{secret}", &value).map(drop),
+        client.rotate_secret("{tenant}", "{server}", "{secret}", &value).map(drop),
+        client.remove_secret("{tenant}", "{server}", "{secret}"),
         client.logs("{tenant}", "{server}", LogFilter::default()).map(drop),
     ]
 }
@@ -78,7 +83,7 @@ fn good_answers_are_read_and_the_query_says_what_is_wanted() {
 
 #[test]
 fn a_followed_log_is_an_iterator() {
-    let line = r#"{"at":1,"level":"info","message":"hello"}"#;
+    let line = r#"{"at":1,"level":"info","message":"hello","source":"server"}"#;
     let body = format!(": hello\n\ndata: {line}\n\nid: 1\n\ndata: {line}\n\ndata: no\n\n");
     let (client, heard) = platform(vec![answer(200, "text/event-stream", &body)]);
     let mut lines = client.follow_logs("a", "b", LogFilter::default()).unwrap();

@@ -5,7 +5,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use smcp_manifest::{Bundle, SandboxClass};
+use ipnet::IpNet;
+use smcp_manifest::{Bundle, LockedManifest, SandboxClass};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 
 use super::LogLine;
@@ -22,8 +23,8 @@ pub struct VersionRef {
     pub digest: Digest,
 }
 
-/// What runs and within which bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What runs, within which bounds, and with what it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The version.
     pub version: VersionRef,
@@ -31,6 +32,10 @@ pub struct Target {
     pub limits: Limits,
     /// How tightly its sandbox closes.
     pub class: SandboxClass,
+    /// The version's manifest: what it was given.
+    pub manifest: Arc<LockedManifest>,
+    /// Private networks that an operator opened to the server.
+    pub networks: Arc<[IpNet]>,
 }
 
 /// A body as it arrives from hosted code: chunks, or the error that cut it off.

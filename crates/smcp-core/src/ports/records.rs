@@ -148,6 +148,13 @@ pub enum RingPurpose {
     SessionSeal,
     /// Hashing API keys.
     ApiKeyPepper,
+    /// Signing what hosted code is told about its callers.
+    CallerSigning,
+}
+
+impl RingPurpose {
+    /// All purposes: each has a key from the first start on.
+    pub const ALL: [Self; 3] = [Self::SessionSeal, Self::ApiKeyPepper, Self::CallerSigning];
 }
 
 /// Where a ring key is in its life.
@@ -210,6 +217,27 @@ pub struct DataKey {
     pub wrapped: Vec<u8>,
 }
 
+/// A secret of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// The owner.
+    pub tenant: TenantId,
+    /// The server.
+    pub server: ServerId,
+    /// Its name among the server's.
+    pub name: String,
+    /// Counts its values, from 1 on.
+    pub version: i64,
+    /// The value, sealed for this tenant, server, name and version.
+    pub sealed: Vec<u8>,
+    /// When it was set first.
+    pub created_at: UnixMillis,
+    /// Who set it first.
+    pub created_by: String,
+    /// When it got this value.
+    pub updated_at: UnixMillis,
+}
+
 /// How loud a line of a hosted server's log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -224,6 +252,16 @@ pub enum LogLevel {
     Error,
 }
 
+/// Whose line it is. What a line says of itself proves nothing; this does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// Hosted code, or the runtime on its behalf.
+    Server,
+    /// The platform.
+    Platform,
+}
+
 /// One line of a hosted server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
@@ -231,8 +269,18 @@ pub struct LogLine {
     pub at: UnixMillis,
     /// How loud.
     pub level: LogLevel,
+    /// Whose it is.
+    pub source: LogSource,
     /// The call it belongs to, when the wrapper module knew; a label, forgeable by hosted code.
     pub request_id: Option<RequestId>,
     /// The text, at most 8 KiB.
     pub message: String,
+}
+
+impl LogLine {
+    /// A line of the platform's own about a server.
+    #[must_use]
+    pub fn platform(at: UnixMillis, level: LogLevel, message: String) -> Self {
+        Self { at, level, source: LogSource::Platform, request_id: None, message }
+    }
 }

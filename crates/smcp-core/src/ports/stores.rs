@@ -8,8 +8,8 @@ use smcp_types::{
 };
 
 use super::{
-    DataKey, KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, ServerRecord, SessionRecord,
-    TenantRecord, VersionRecord, VersionRef, VersionSummary,
+    DataKey, KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, SecretRecord, ServerRecord,
+    SessionRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary,
 };
 
 /// Why a store did not do what it was asked.
@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The record has changed since it was read, or is not there.
     #[error("changed meanwhile")]
     Stale,
+    /// There is no room left on the disk below; for the log.
+    #[error("full: {0}")]
+    Full(String),
     /// The store itself failed; for the log.
     #[error("store: {0}")]
     Broken(String),
@@ -32,6 +35,11 @@ impl From<StoreError> for Error {
             StoreError::Taken => Self::Conflict(smcp_types::Refusal::new("this name is taken")),
             StoreError::Stale => Self::Conflict(
                 smcp_types::Refusal::new("it has changed meanwhile").hint("read it again and retry"),
+            ),
+            StoreError::Full(why) => Self::Unavailable(
+                smcp_types::Refusal::new("the platform's disk is full")
+                    .hint("the platform's operator makes room; nothing was stored")
+                    .private(why),
             ),
             StoreError::Broken(why) => Self::Internal(why),
         }
@@ -197,6 +205,29 @@ pub trait DataKeyStore: Send + Sync + 'static {
     async fn destroy(&self, tenant: TenantId, at: UnixMillis) -> StoreResult<u64>;
 }
 
+/// Secrets of servers, sealed.
+#[async_trait]
+pub trait SecretStore: Send + Sync + 'static {
+    /// Adds a secret, or replaces the one whose version is `seen`; `Taken` or `Stale` when that is not how it is, `Stale`
+    /// when there is no such server.
+    async fn put(&self, secret: &SecretRecord, seen: Option<i64>) -> StoreResult<()>;
+    /// One secret.
+    async fn get(&self, tenant: TenantId, server: ServerId, name: &str) -> StoreResult<Option<SecretRecord>>;
+    /// The secrets of a server, by name.
+    async fn list(&self, tenant: TenantId, server: ServerId) -> StoreResult<Vec<SecretRecord>>;
+    /// Removes one, if it is there. Deleting a server removes all of its.
+    async fn delete(&self, tenant: TenantId, server: ServerId, name: &str) -> StoreResult<()>;
+    /// Secrets of a tenant by server and name, after the given one, at most `limit`.
+    async fn page(
+        &self,
+        tenant: TenantId,
+        after: Option<(ServerId, String)>,
+        limit: u32,
+    ) -> StoreResult<Vec<SecretRecord>>;
+    /// Replaces the ciphertext of a secret that is unchanged since `seen` was read, else `Stale`.
+    async fn reseal(&self, seen: &SecretRecord, sealed: &[u8]) -> StoreResult<()>;
+}
+
 /// Lines that hosted code printed.
 #[async_trait]
 pub trait LogStore: Send + Sync + 'static {
@@ -210,6 +241,7 @@ pub trait LogStore: Send + Sync + 'static {
         level: LogLevel,
         limit: u32,
     ) -> StoreResult<Vec<LogLine>>;
-    /// Keeps the newest `keep` lines of each server and nothing older than `before`.
-    async fn sweep(&self, keep: u32, before: UnixMillis) -> StoreResult<()>;
+    /// Of each server, keeps the newest `lines` lines, as far as their texts have no more than `bytes` bytes together, and
+    /// nothing older than `before`.
+    async fn sweep(&self, (lines, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()>;
 }

@@ -94,7 +94,7 @@ pub(super) async fn deploy(
         let code = if deployed.known { StatusCode::OK } else { StatusCode::CREATED };
         Ok::<_, DeployRefused>(answer::json(
             code,
-            &DeployedVersion { server, version, known: deployed.known },
+            &DeployedVersion { server, version, known: deployed.known, warnings: deployed.warnings },
         ))
     };
     deploying.await.unwrap_or_else(|DeployRefused { error, logs }| {

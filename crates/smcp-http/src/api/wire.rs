@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use smcp_api::{Key, LogLevel, LogLine, Server, ServerState, Tenant, Usage, Version, VersionSummary};
+use smcp_api::{
+    Key, LogLevel, LogLine, LogSource, Server, ServerState, Tenant, Usage, Version, VersionSummary,
+};
 use smcp_core::{
     Platform,
     ports::{self, HostedState, KeyRecord, KeyStatus, ServerRecord, TenantRecord, VersionRecord},
@@ -112,6 +114,10 @@ pub(super) fn log_line(line: &ports::LogLine) -> LogLine {
             ports::LogLevel::Info => LogLevel::Info,
             ports::LogLevel::Warn => LogLevel::Warn,
             ports::LogLevel::Error => LogLevel::Error,
+        },
+        source: match line.source {
+            ports::LogSource::Server => LogSource::Server,
+            ports::LogSource::Platform => LogSource::Platform,
         },
         request_id: line.request_id.map(|id| id.to_string()),
         message: line.message.clone(),

@@ -48,15 +48,18 @@ fn what_was_not_asked_for_is_not_written() {
 #[test]
 fn a_later_release_is_refused_by_what_it_needs() {
     let mut lock = good();
-    lock["kv"] = json!([{"binding": "NOTES"}]);
-    lock["requires"] = json!(["egress", "kv"]);
+    lock["queues"] = json!([{"binding": "NOTES"}]);
+    lock["requires"] = json!(["kv", "queues", "workflows"]);
     let error = read(&lock).unwrap_err();
-    assert_eq!(error.to_string(), "the locked manifest requires what this node does not offer: egress, kv");
+    assert_eq!(
+        error.to_string(),
+        "the locked manifest requires what this node does not offer: queues, workflows"
+    );
     lock["format"] = json!(2);
     assert_eq!(read(&lock), Err(LockError::Format(2)));
     lock["format"] = json!(1);
     lock["requires"] = json!([]);
-    assert!(matches!(read(&lock), Err(LockError::Shape(text)) if text.contains("unknown field `kv`")));
+    assert!(matches!(read(&lock), Err(LockError::Shape(text)) if text.contains("unknown field `queues`")));
 }
 
 #[test]

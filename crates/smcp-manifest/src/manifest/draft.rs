@@ -1,11 +1,13 @@
 //! A manifest in the making: key by key, with every mistake noted.
 
 use smcp_types::{Limit, LimitSet, Slug};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
-use super::{DefinitionsMode, Manifest, SandboxClass};
+use super::{DefinitionsMode, Manifest, SandboxClass, outgoing, sections::Sections};
 use crate::{
+    bindings::Names,
+    egress::EgressRules,
     module,
     reader::{Item, Reader},
     rules,
@@ -18,7 +20,7 @@ const READY: [&str; 2] = [".js", ".mjs"];
 /// Endings that have to be bundled first.
 const TYPED: [&str; 3] = [".ts", ".tsx", ".mts"];
 
-const ROOT_KEYS: [&str; 11] = [
+const ROOT_KEYS: [&str; 17] = [
     "manifest",
     "name",
     "main",
@@ -30,6 +32,12 @@ const ROOT_KEYS: [&str; 11] = [
     "vars",
     "limits",
     "sandbox",
+    "egress",
+    "kv",
+    "objects",
+    "d1",
+    "durable_objects",
+    "secrets",
 ];
 
 /// What has been read so far. A key that was there and wrong is `Some(None)`: it is not reported missing as well.
@@ -46,6 +54,9 @@ pub(super) struct Draft<'a> {
     vars: BTreeMap<String, String>,
     limits: LimitSet,
     sandbox: SandboxClass,
+    sections: Sections<'a>,
+    egress: EgressRules,
+    egress_item: Option<Item<'a>>,
 }
 
 impl<'a> Draft<'a> {
@@ -77,10 +88,10 @@ impl<'a> Draft<'a> {
                 self.limits = reader.table(item).map_or_else(LimitSet::default, |table| limits(reader, table))
             }
             "sandbox" => self.sandbox = sandbox(reader, item).unwrap_or_default(),
+            "kv" | "objects" | "d1" | "durable_objects" | "secrets" => self.sections.read(reader, item),
             "egress" => {
-                let table = reader.table(item);
-                let items = table.map(|table| Reader::items("egress", table)).unwrap_or_default();
-                items.into_iter().for_each(|item| reader.other(item, &[]));
+                self.egress_item = Some(item);
+                self.egress = outgoing::egress(reader, item);
             }
             _ => reader.other(item, &ROOT_KEYS),
         }
@@ -89,7 +100,17 @@ impl<'a> Draft<'a> {
     /// The manifest, if every key that it must have was there and right. Mistakes elsewhere do not show here.
     pub(super) fn finish(self, reader: &mut Reader<'_>) -> Option<Manifest> {
         self.note_missing(reader);
-        let (main_item, main) = self.main??;
+        let Some((name, (main_item, main))) = self.name.flatten().zip(self.main.flatten()) else {
+            // Names of stores come of the server's; without one there is nothing to check them against.
+            return None;
+        };
+        let mut names = Names::of_vars(&self.vars);
+        let secrets: BTreeSet<_> = self.egress.inject.iter().map(|rule| &rule.secret).collect();
+        let taken = secrets.into_iter().find_map(|secret| names.take(secret, "egress.inject").err());
+        if let (Some(rule), Some(item)) = (taken, self.egress_item) {
+            reader.wrong(item, rule);
+        }
+        let given = self.sections.finish(reader, &name, names);
         let typed = TYPED.iter().any(|ending| main.ends_with(ending));
         let bundle = self.bundle.map_or(typed, |(_, bundle)| bundle);
         match self.bundle {
@@ -107,7 +128,7 @@ impl<'a> Draft<'a> {
             Some(_) | None => {}
         }
         Some(Manifest {
-            name: self.name??,
+            name,
             main,
             bundle,
             endpoint: self.endpoint.unwrap_or_else(|| rules::DEFAULT_ENDPOINT.to_owned()),
@@ -117,6 +138,12 @@ impl<'a> Draft<'a> {
             vars: self.vars,
             limits: self.limits,
             sandbox: self.sandbox,
+            kv: given.kv,
+            objects: given.objects,
+            d1: given.d1,
+            durable_objects: given.durable_objects,
+            secrets: given.secrets,
+            egress: self.egress,
         })
     }
 

@@ -3,6 +3,7 @@
 use smcp_types::Limit;
 
 use super::*;
+use crate::LockedManifest;
 
 const MINIMAL: &str =
     "manifest = 1\nname = \"notes\"\nmain = \"src/index.ts\"\ncompatibility_date = \"2026-11-01\"\n";
@@ -115,7 +116,6 @@ alow = ["api.example.com"]
             "line 14: `vars.LIST` must be a string in quotes, not a list",
             "line 17: `limits.call_timeout_ms` must be between 1 and 300000 milliseconds",
             "line 18: `limits.memory_mb` must be between 64 and 16384 MiB",
-            "line 20: `[[kv]]` is not offered yet: KV bindings come with a later release; remove the section to deploy",
             "line 24: unknown key `egress.alow`; did you mean `egress.allow`?",
             "`compatibility_date` is missing: fix the runtime's behaviour at a date, for example `compatibility_date = \
          \"2026-11-01\"`",
@@ -166,23 +166,6 @@ fn single_mistakes() {
             "line 6: `vars.sandbox` is a variable where it stands, and would harden nothing: put it above the first section",
         ),
         ("sandbox = \"hard\"", "line 5: `sandbox` must be \"standard\" or \"hardened\""),
-        (
-            "egress.allow = [\"a.example\"]",
-            "line 5: `egress.allow` is not offered yet: outbound requests come with a later release; remove the key to deploy",
-        ),
-        ("egress = []", "line 5: `egress` must be a section, not a list"),
-        (
-            "[[egress.inject]]",
-            "line 5: `[[egress.inject]]` is not offered yet: secrets in outbound requests come with a later release; remove the section to deploy",
-        ),
-        (
-            "[durable_objects]\nbindings = [1]",
-            "line 5: `[durable_objects]` is not offered yet: Durable Objects come with a later release; remove the section to deploy",
-        ),
-        (
-            "[[d1]]",
-            "line 5: `[[d1]]` is not offered yet: SQL databases come with a later release; remove the section to deploy",
-        ),
         ("Endpoint = \"/x\"", "line 5: unknown key `Endpoint`; did you mean `endpoint`?"),
         (
             "compatibility-flags = []",
@@ -190,7 +173,7 @@ fn single_mistakes() {
         ),
         (
             "\"a b\" = 1",
-            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox",
+            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets",
         ),
     ] {
         assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");
@@ -207,6 +190,49 @@ fn single_mistakes() {
         mistakes(&other),
         ["line 3: `main` must be a JavaScript or TypeScript file: .js, .mjs, .ts, .tsx or .mts"]
     );
+}
+
+#[test]
+fn mistakes_in_what_code_is_given() {
+    for (line, mistake) in [
+        (
+            "egress.allow = [\"*\"]",
+            "line 5: `egress.allow` has the host \"*\", which must name hosts: `*` alone would be every host",
+        ),
+        ("egress = []", "line 5: `egress` must be a section, not a list"),
+        (
+            "[[egress.inject]]",
+            "line 5: `egress.inject` needs `host`, `secret`, and one of `header` (with `format`, like \"Bearer {}\"), `query` and `basic_user`",
+        ),
+        (
+            "[[egress.inject]]\nhost = \"api.example.com\"\nsecret = \"TOKEN\"\nheader = \"authorization\"",
+            "line 5: `egress.inject` names the host \"api.example.com\", which is not where requests may go: add \"api.example.com\" to egress.allow",
+        ),
+        (
+            "[durable_objects]\nbindings = [1]",
+            "line 5: `durable_objects` must be written as sections in double brackets, `[[durable_objects]]`",
+        ),
+        ("[[d1]]", "line 5: `d1` needs a `binding`: the name under which code finds it in `env`"),
+        (
+            "[[kv]]\nbinding = \"A\"\nname = \"x\"",
+            "line 7: unknown key `kv.name`; known here: binding, namespace",
+        ),
+        (
+            "[[kv]]\nbinding = \"A\"\nnamespace = \"../x\"",
+            "line 5: `kv` has a `namespace` that must have 1 to 63 characters of a-z, 0-9 and inner hyphens, not \"../x\"",
+        ),
+        (
+            "[[kv]]\nbinding = \"A\"\n[[d1]]\nbinding = \"A\"",
+            "line 7: `d1` has the name `A`, which `kv` gives already",
+        ),
+        (
+            "[[durable_objects]]\nbinding = \"A\"",
+            "line 5: `durable_objects` needs a `class`: the name of an exported class",
+        ),
+        ("secrets.plain = [1]", "line 5: `secrets.plain` must be a list of strings"),
+    ] {
+        assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");
+    }
 }
 
 #[test]
@@ -231,6 +257,49 @@ fn text_that_is_no_toml_is_told_by_line() {
     assert_eq!(lines(&"#".repeat(2 << 20)), [None]);
     assert!(!lines(&"[".repeat(10_000)).is_empty());
     assert!(!lines(&format!("a = {}", "[".repeat(10_000))).is_empty());
+}
+
+#[test]
+fn what_code_is_given_is_locked() {
+    let text = format!(
+        "{MINIMAL}[[kv]]\nbinding = \"MY_CACHE\"\n[[kv]]\nbinding = \"SHARED\"\nnamespace = \"all\"\n\
+         [[objects]]\nbinding = \"FILES\"\n[[d1]]\nbinding = \"DB\"\n[[durable_objects]]\nbinding = \"ROOM\"\n\
+         class = \"Room\"\n[secrets]\nplain = [\"B\", \"A_KEY\"]\n"
+    );
+    let lock = Manifest::parse(&text).unwrap().lock("index.js");
+    assert_eq!(lock.validate(), Ok(()));
+    let json = serde_json::to_value(&lock).unwrap();
+    assert_eq!(json["kv"][0]["namespace"], "notes-my-cache");
+    assert_eq!(json["kv"][1]["namespace"], "all");
+    assert_eq!(json["secrets"]["plain"], serde_json::json!(["A_KEY", "B"]));
+    assert_eq!(json["requires"], serde_json::json!(["d1", "durable_objects", "kv", "objects", "secrets"]));
+    let without = LockedManifest { requires: vec!["kv".to_owned()], ..lock.clone() };
+    assert!(without.validate().unwrap_err().to_string().contains("must name `d1`"));
+    let doubled = LockedManifest { kv: [lock.kv.clone(), lock.kv.clone()].concat(), ..lock };
+    assert!(doubled.validate().is_err(), "one name in `env` is one thing");
+}
+
+#[test]
+fn the_way_out_is_locked() {
+    let text = format!(
+        "{MINIMAL}[egress]\nallow = [\"API.example.com\", {{ host = \"*.example.org\", ports = [8443, 443], methods = [\"get\"] }}]\n\
+         [[egress.inject]]\nhost = \"api.example.com\"\nmethods = [\"POST\", \"GET\"]\nsecret = \"TOKEN\"\nheader = \"X-Key\"\n\
+         [[egress.inject]]\nhost = \"api.example.com\"\npath_prefix = \"/v1\"\nsecret = \"OTHER\"\nquery = \"key\"\n"
+    );
+    let lock = Manifest::parse(&text).unwrap().lock("index.js");
+    assert_eq!(lock.validate(), Ok(()));
+    assert_eq!(lock.requires, ["egress"]);
+    let json = serde_json::to_value(&lock.egress).unwrap();
+    assert_eq!(json["allow"][0], serde_json::json!({ "host": "api.example.com" }));
+    assert_eq!(json["allow"][1]["ports"], serde_json::json!([443, 8443]));
+    assert_eq!(json["inject"][0]["into"]["header"]["name"], "x-key");
+    assert_eq!(json["inject"][0]["methods"], serde_json::json!(["GET", "POST"]));
+    assert_eq!(lock.placeholders().len(), 2);
+    let taken = mistakes(&format!("{text}[vars]\nTOKEN = \"x\"\n"));
+    assert!(
+        taken.iter().any(|told| told.contains("has the name `TOKEN`, which `vars` gives already")),
+        "{taken:?}"
+    );
 }
 
 #[test]

@@ -17,6 +17,8 @@ fn target(action: Action, tenant: TenantId) -> Target<'static> {
         | Action::UseExtension
         | Action::ViewServer
         | Action::ViewLogs
+        | Action::ViewSecrets
+        | Action::ManageSecrets
         | Action::Deploy
         | Action::DeleteServer => Target::Server(tenant, SERVER),
         Action::CallTool => Target::Tool(tenant, SERVER, "add"),
@@ -72,6 +74,8 @@ fn the_matrix_of_roles_and_actions() {
     rotate_data_keys  yes  -   -  |  -   -   -  | yes  -   -  |
     destroy_data      yes  -   -  |  -   -   -  | yes  -   -  |
     rotate_master_key  -   -   -  |  -   -   -  | yes  -   -  |
+    view_secrets      yes  -  yes |  -   -   -  | yes  -  yes |
+    manage_secrets    yes  -   -  |  -   -   -  | yes  -   -  |
     ");
 }
 

@@ -47,6 +47,7 @@ use crate::{
 const RESERVED_FOR_CODE: u64 = 544 << 20;
 /// Where hosted code finds its socket and the folder of its health, in the sandbox.
 const EGRESS: &str = "/out/egress.sock";
+const DATA: &str = "/out/data.sock";
 const HEALTH: &str = "/health";
 
 /// How a node starts processes.
@@ -247,15 +248,28 @@ impl Sandbox {
 impl Launcher for Sandbox {
     async fn launch(&self, spec: LaunchSpec) -> io::Result<Child> {
         let (egress, health) = (Path::new(EGRESS), Path::new(HEALTH));
-        let files = vec![Visible::socket(&spec.egress, egress), Visible::folder(&spec.health_dir, health)];
+        let mut files =
+            vec![Visible::socket(&spec.egress, egress), Visible::folder(&spec.health_dir, health)];
+        files.extend(spec.data.iter().map(|data| Visible::socket(data, Path::new(DATA))));
         let mut more = Vec::new();
         let places = if self.options.layers.has(Layer::MountNs) {
-            Places { egress: EGRESS.into(), health: HEALTH.into() }
+            Places {
+                egress: EGRESS.into(),
+                data: spec.data.as_ref().map(|_| DATA.into()),
+                health: HEALTH.into(),
+            }
         } else {
             // The folders above them may be closed to the user it becomes; an open descriptor is a way past them.
             more.extend([place(&spec.egress)?, place(&spec.health_dir)?]);
+            let data = spec.data.as_ref().map(|data| place(data)).transpose()?;
             let open = |number: i32| PathBuf::from(format!("/proc/self/fd/{number}"));
-            Places { egress: open(FIRST_FREE_FD), health: open(FIRST_FREE_FD + 1) }
+            let places = Places {
+                egress: open(FIRST_FREE_FD),
+                data: data.as_ref().map(|_| open(FIRST_FREE_FD + 2)),
+                health: open(FIRST_FREE_FD + 1),
+            };
+            more.extend(data);
+            places
         };
         let arguments = spec.arguments(&places);
         let start = Start {

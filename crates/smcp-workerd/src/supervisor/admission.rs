@@ -76,7 +76,7 @@ impl Shared {
             return Err(refusal(denied, false));
         }
         let desk = state.desk(target);
-        desk.target = *target;
+        desk.target = target.clone();
         desk.enter(traffic).inspect_err(|_| state.tidy(version))?;
         if let Admission::Ready(generation) = admission
             && let Some(ticket) = self.ticket(&state, (version, generation), traffic)
@@ -135,6 +135,9 @@ impl Shared {
         let running = state.running.get(version).filter(|running| running.generation == generation)?;
         let ready = running.ready.clone()?;
         let charge = (traffic == Traffic::Call).then(|| ready.account.begin());
+        if traffic == Traffic::Call {
+            ready.workload.budgets.call();
+        }
         let (shared, version, held_as) = (Arc::clone(self), *version, Traffic::Call);
         Some(Ticket { shared, version, generation, traffic, held_as, charge, ready })
     }

@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use smcp_core::{
     fleet::{Event, Generation},
-    ports::{HostedState, LogLevel, Target},
+    ports::{HostedState, LogLevel, Purpose, Target},
 };
 use smcp_types::Result;
 use tokio::sync::watch;
@@ -62,17 +62,18 @@ async fn live(
         Ok(config) => config,
         Err(error) => return failed(error.to_string()),
     };
-    let mut process = match shared.host.start(target, config, inbox, shared.outlet(target)).await {
-        Ok(process) => process,
-        Err(error) => return failed(format!("the platform could not start a process: {error}")),
-    };
+    let mut process =
+        match shared.host.start((target, Purpose::Serving), config, inbox, shared.outlet(target)).await {
+            Ok(process) => process,
+            Err(error) => return failed(format!("the platform could not start a process: {error}")),
+        };
     shared.opened(version, generation, Arc::clone(&process.account));
     if !process.ready().await {
         return (true, process.ended().await);
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
-    let account = Arc::clone(&process.account);
-    shared.started(version, generation, Ready { link, account, gone });
+    let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
+    shared.started(version, generation, Ready { link, account, workload, gone });
     let overrun = process.overrun();
     let cause = tokio::select! {
         end = process.ended() => return (true, end),

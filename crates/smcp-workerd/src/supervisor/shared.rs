@@ -8,7 +8,7 @@ use std::{
 
 use smcp_core::{
     fleet::{Denied, Event, Fleet, Generation, Traffic},
-    ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef},
+    ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef, Workload},
 };
 use smcp_types::Result;
 use tokio::sync::{Notify, watch};
@@ -62,6 +62,7 @@ pub(super) struct Running {
 pub(crate) struct Ready {
     pub(crate) link: Arc<Link>,
     pub(crate) account: Arc<Account>,
+    pub(crate) workload: Arc<Workload>,
     /// Why the process is gone; set after the fleet has heard of it.
     pub(crate) gone: watch::Receiver<Option<End>>,
 }
@@ -93,7 +94,7 @@ impl Shared {
     /// Notes that a version will soon be needed.
     pub(super) fn warm(self: &Arc<Self>, target: &Target) {
         let mut state = self.lock();
-        state.desk(target).target = *target;
+        state.desk(target).target = target.clone();
         let changed = state.fleet.observe(self.now(), &target.version, Event::Wanted);
         self.after(state, changed);
     }
@@ -188,7 +189,7 @@ impl Shared {
 
     /// Writes one of the platform's own lines into the server's log.
     pub(super) fn note(&self, version: &VersionRef, level: LogLevel, message: String) {
-        self.logs.append(version, LogLine { at: self.host.clock.now(), level, request_id: None, message });
+        self.logs.append(version, LogLine::platform(self.host.clock.now(), level, message));
     }
 
     /// The way of a new process's output into its server's log.
@@ -210,7 +211,7 @@ impl Shared {
 impl State {
     /// The desk of a version, opened if there is none.
     pub(super) fn desk(&mut self, target: &Target) -> &mut Desk {
-        self.desks.entry(target.version).or_insert_with(|| Desk::new(*target))
+        self.desks.entry(target.version).or_insert_with(|| Desk::new(target.clone()))
     }
 
     /// A call has left, or stopped waiting.

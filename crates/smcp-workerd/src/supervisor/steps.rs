@@ -6,8 +6,6 @@ use smcp_core::{
     fleet::{Action, Event, Generation},
     ports::{Target, VersionRef},
 };
-use smcp_manifest::SandboxClass;
-use smcp_types::Limits;
 
 use super::{
     orders,
@@ -31,9 +29,13 @@ impl Shared {
         for action in plan.actions {
             match action {
                 Action::Start { version, generation } => {
+                    // A start follows a call or a wish, which opened a desk, and it stays while the fleet knows the version.
+                    let Some(target) = state.desks.get(&version).map(|desk| desk.target.clone()) else {
+                        state.fleet.observe(now, &version, Event::Retired);
+                        continue;
+                    };
                     let (orders, inbox) = orders();
                     state.running.insert(version, Running { generation, orders, ready: None });
-                    let target = state.target(version);
                     let within = Duration::from_millis(target.limits.start_ms.into());
                     state.fleet.observe(now, &version, Event::Launched { generation, within });
                     effects.push(Effect::Start { target, generation, inbox });
@@ -60,12 +62,6 @@ impl Shared {
 }
 
 impl State {
-    fn target(&self, version: VersionRef) -> Target {
-        // A start follows a call, which has a desk; the defaults are for a version that was forgotten in between.
-        let unknown = Target { version, limits: Limits::default(), class: SandboxClass::default() };
-        self.desks.get(&version).map_or(unknown, |desk| desk.target)
-    }
-
     fn order(&self, version: &VersionRef, generation: Generation, order: Order) -> Option<Effect> {
         let running = self.running.get(version).filter(|running| running.generation == generation)?;
         Some(Effect::Order { orders: running.orders.clone(), order })

@@ -23,15 +23,18 @@ use smcp_core::{
         Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogLine, LogSink, ServerRecord, Target,
         Trial, TrialRefused, Usage, UsageMeter as _, VersionRef,
     },
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
     vault::Vault,
 };
-use smcp_manifest::{Bundle, Manifest, Module, ModuleKind, SandboxClass};
+use smcp_manifest::{Bundle, LockedManifest, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::{Action, Role};
 use smcp_testkit::{CountingEntropy, MemoryMasterKeys, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
-    Bundles, Options, Parts, Supervisor, Workerd, in_runtime, locate,
+    Bundles, Options, Parts, Supervisor, Workerd,
+    capability::Services,
+    in_runtime, locate,
     sandbox::{Layers, Sandbox, SandboxOptions},
 };
 use tokio::sync::Notify;
@@ -158,14 +161,23 @@ impl Stage {
     }
 
     pub(crate) async fn in_folder(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>) -> Self {
-        Self::with(fleet, folder, true).await
+        Self::with(fleet, folder, true, Services::closed()).await
     }
 
     pub(crate) async fn without_watchdog(fleet: fleet::Settings) -> Self {
-        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false).await
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), false, Services::closed()).await
     }
 
-    async fn with(fleet: fleet::Settings, folder: Arc<tempfile::TempDir>, watchdog: bool) -> Self {
+    pub(crate) async fn offering(fleet: fleet::Settings, services: Services) -> Self {
+        Self::with(fleet, Arc::new(tempfile::tempdir().unwrap()), true, services).await
+    }
+
+    async fn with(
+        fleet: fleet::Settings,
+        folder: Arc<tempfile::TempDir>,
+        watchdog: bool,
+        services: Services,
+    ) -> Self {
         let clock: Arc<dyn Clock> = RealClock::new();
         let (lines, shelf) = (Arc::new(Lines::default()), Arc::new(Shelf::default()));
         let options = Options {
@@ -183,6 +195,7 @@ impl Stage {
             bundles: shelf.clone(),
             sealer,
             launcher: Arc::new(sandbox(folder.path())),
+            services,
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
         let tenant = caller.tenant();
@@ -296,7 +309,16 @@ impl Stage {
 
 /// A version under the limits of who asked for none.
 pub(crate) fn target(version: VersionRef) -> Target {
-    Target { version, limits: Limits::default(), class: SandboxClass::Standard }
+    let lock = br#"{"compatibility_date":"2026-11-01","compatibility_flags":[],"definitions":"pinned","endpoint":"/mcp",
+        "format":1,"limits":{},"main":"main.js","name":"one","requires":[],"vars":{}}"#;
+    let manifest = Arc::new(LockedManifest::from_json(lock).unwrap());
+    Target {
+        version,
+        limits: Limits::default(),
+        class: SandboxClass::Standard,
+        manifest,
+        networks: Arc::default(),
+    }
 }
 
 pub(crate) async fn read(answer: HostedResponse) -> Result<String> {
@@ -343,6 +365,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2], 
     };
     let (ring, vault) = smcp_testkit::open_keys(&stores, &clock).await.unwrap();
     let sealer = Arc::clone(&vault);
+    let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let ports = Ports {
         clock: Arc::clone(&clock),
         entropy: Arc::new(CountingEntropy::default()),
@@ -354,6 +377,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2], 
         vault,
         master_keys: Arc::new(MemoryMasterKeys::default()),
         sealed: Vec::new(),
+        secrets,
         stores,
     };
     let opened = Platform::open(settings, ports).await.unwrap();

@@ -1,10 +1,12 @@
 //! The wrapper module inside the real runtime.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use http::HeaderValue;
-use smcp_core::ports::LogLevel;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use smcp_core::ports::{HostedBody, LogLevel, Outbound, Workload};
+use smcp_workerd::capability::Services;
 
 use crate::support::{PATIENCE, Stage, bundle_of, read, request, settings};
 
@@ -76,27 +78,25 @@ async fn every_shape_of_a_worker_keeps_its_meaning() {
     }
 }
 
+/// Answers with the headers of the request.
+struct Echo;
+
+#[async_trait]
+impl Outbound for Echo {
+    async fn fetch(&self, _: &Arc<Workload>, request: Request<HostedBody>) -> Response<HostedBody> {
+        let line = |(name, value): (&http::HeaderName, &HeaderValue)| {
+            format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()))
+        };
+        let head: String = request.headers().iter().map(line).collect();
+        Response::new(Box::pin(futures_util::stream::iter([Ok(Bytes::from(head))])))
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_goes_on_to_egress_unless_hosted_code_has_its_own() {
-    let stage = Stage::new(settings()).await;
-    // In place of the service that refuses everything: one that shows what has arrived.
-    let path = stage.folder.path().join("run/egress");
-    std::fs::remove_file(&path).unwrap();
-    let listener = tokio::net::UnixListener::bind(&path).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-    let echo = async {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
-            let answer =
-                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", head.len());
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            stream.write_all(&head).await.unwrap();
-        }
-    };
+    // In place of the way out: a service that shows what has arrived.
+    let services = Services { outbound: Arc::new(Echo), ..Services::closed() };
+    let stage = Stage::offering(settings(), services).await;
     let version = stage.add(
         1,
         r#"const send = fetch;
@@ -110,11 +110,9 @@ async fn a_trace_goes_on_to_egress_unless_hosted_code_has_its_own() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut call = request("/");
     call.headers.insert("traceparent", HeaderValue::from_static(trace));
-    let answer = async { read(stage.send(&version, call).await.unwrap()).await.unwrap() };
-    let text = tokio::time::timeout(PATIENCE, async {
-        tokio::select! { text = answer => text, () = echo => String::new() }
-    });
-    let seen: Vec<String> = serde_json::from_str(&text.await.unwrap()).unwrap();
+    let answer = read(stage.send(&version, call).await.unwrap());
+    let text = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
+    let seen: Vec<String> = serde_json::from_str(&text).unwrap();
     assert!(seen[0].contains(&format!("traceparent: {trace}\r\n")), "{seen:?}");
     assert!(seen[1].contains("traceparent: own\r\n") && !seen[1].contains(trace), "{seen:?}");
     assert!(!seen.concat().contains("x-smcp"), "{seen:?}");

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     let tenant = connection.tenant()?;
     progress.step("uploading and checking");
     let name = manifest.name.as_str();
-    let DeployedVersion { mut server, version, known } =
+    let DeployedVersion { mut server, version, known, warnings } =
         connection.client.deploy(&tenant, name, &upload(&bundle)?)?;
     let digest = &version.digest;
     if !args.no_activate && server.active_version.as_ref() != Some(digest) {
@@ -49,11 +49,14 @@ pub(crate) fn run(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
         server = connection.client.activate(&tenant, name, digest)?;
     }
     progress.done();
+    for warning in &warnings {
+        context.out.talk(&format!("warning: {}", safe(warning)));
+    }
     let tools = tools(&version);
     let active = server.active_version.as_ref() == Some(digest);
     let document = json!({
         "tenant": tenant, "server": name, "version": digest, "known": known, "active": active, "url": server.url,
-        "tools": tools,
+        "tools": tools, "warnings": warnings,
     });
     let told = |tool: &String| safe(tool);
     let shown = if tools.is_empty() {

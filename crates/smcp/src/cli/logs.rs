@@ -13,8 +13,11 @@ use super::{
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// The server
-    #[arg(value_parser = values::slug)]
-    server: String,
+    #[arg(value_parser = values::slug, required_unless_present = "named")]
+    server: Option<String>,
+    /// The server, as an option
+    #[arg(long = "server", id = "named", value_name = "SERVER", value_parser = values::slug, conflicts_with = "server")]
+    named: Option<String>,
     /// Go on showing lines as they come
     #[arg(short, long)]
     follow: bool,
@@ -27,16 +30,18 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
+    // One of the two is there: the command line's own rule.
+    let server = args.server.as_ref().or(args.named.as_ref()).map_or("", String::as_str);
     let connection = Connection::open(context)?;
     let tenant = connection.tenant()?;
     let filter = LogFilter { limit: args.limit, level: args.level.map(Into::into) };
     if args.follow {
-        for line in connection.client.follow_logs(&tenant, &args.server, filter)? {
+        for line in connection.client.follow_logs(&tenant, server, filter)? {
             context.out.log_line(&line?)?;
         }
         return Err(Failure::ours("the platform ended the log").hint("it may have stopped; run this again"));
     }
-    let page = connection.client.logs(&tenant, &args.server, filter)?;
+    let page = connection.client.logs(&tenant, server, filter)?;
     if context.out.is_json() {
         return context.out.data(&page, String::new);
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
-use smcp_api::{LogLevel, LogLine};
+use smcp_api::{LogLevel, LogLine, LogSource};
 
 use crate::config::Environment;
 
@@ -126,6 +126,11 @@ fn log_words(line: &LogLine) -> String {
         LogLevel::Warn => "warn ",
         LogLevel::Error => "error",
     };
+    // A server can print what looks like the platform's; this it cannot.
+    let whose = match line.source {
+        LogSource::Server => "server  ",
+        LogSource::Platform => "platform",
+    };
     let message = safe_lines(&line.message).replace('\n', "\n    ");
-    format!("{} {level} {message}", time(line.at))
+    format!("{} {level} {whose} {message}", time(line.at))
 }

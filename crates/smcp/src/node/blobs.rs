@@ -94,5 +94,8 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> StoreResult<T> {
     let done = spawn_blocking(work).await.map_err(|error| StoreError::Broken(error.to_string()))?;
-    done.map_err(|error| StoreError::Broken(error.to_string()))
+    done.map_err(|error| match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full(error.to_string()),
+        _ => StoreError::Broken(error.to_string()),
+    })
 }

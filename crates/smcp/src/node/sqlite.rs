@@ -167,6 +167,14 @@ fn failed(error: rusqlite::Error) -> SqlError {
     {
         return SqlError::Missing(error.to_string());
     }
+    if let rusqlite::Error::SqliteFailure(code, _) = &error {
+        if code.extended_code == ffi::SQLITE_CONSTRAINT_TRIGGER {
+            return SqlError::Raised(error.to_string());
+        }
+        if code.code == ErrorCode::DiskFull {
+            return SqlError::Full(error.to_string());
+        }
+    }
     SqlError::Failed(error.to_string())
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smcp_core::Stores;
 use smcp_sql::{
-    CONTROL, ControlStore, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _, Statement,
-    Value, migrate,
+    CONTROL, ControlStore, DATA, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _,
+    Statement, Value, migrate,
 };
 use smcp_types::UnixMillis;
 
@@ -32,7 +32,8 @@ async fn the_real_stores_keep_the_contract() {
         keys: control.clone(),
         sessions: control.clone(),
         ring: control.clone(),
-        data_keys: control,
+        data_keys: control.clone(),
+        secrets: control,
         logs: Arc::new(EventStore::new(Arc::new(events))),
     };
     smcp_testkit::check_stores(&stores).await;
@@ -100,7 +101,7 @@ async fn a_step_that_fails_leaves_nothing_behind() {
 async fn released_steps_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let mut table = String::new();
-    for set in [CONTROL, EVENTS] {
+    for set in [CONTROL, DATA, EVENTS] {
         let sql = database(&folder.path().join(set.name), set).await.unwrap();
         for row in sql.run(Statement::new("SELECT number, checksum FROM migrations", [])).await.unwrap() {
             if let [Value::Integer(number), Value::Text(checksum)] = row.as_slice() {
@@ -111,6 +112,10 @@ async fn released_steps_do_not_change() {
     insta::assert_snapshot!(table, @r"
     control 1 3c651595fb12611f
     control 2 39bd7ea3ccb8c5db
+    control 3 0d3b12d262f8884f
+    control 4 e39b9e5a653bfb17
+    data 1 fd724bf149050e56
     events 1 cc238638584d9301
+    events 2 df88a2090eab1ede
     ");
 }

@@ -1,0 +1,104 @@
+//! Secrets of servers: what is stored is sealed, and a value goes only to where hosted code's manifest puts it.
+
+mod manage;
+mod resealing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use smcp_types::{Error, Refusal, Result, Secret, ServerId, TenantId};
+
+pub use manage::{MAX_SECRET_BYTES, MAX_SECRETS, SecretInfo};
+
+use crate::{
+    memory::Memory,
+    ports::{Kind, Place, Sealer, SecretRecord, SecretSource, SecretStore},
+};
+
+/// Values kept in memory, and names that are known to have none.
+const MEMORY: usize = 5_000;
+
+/// The secrets of all servers. One per process, shared by everything that reveals them, so that a change is seen by all.
+pub struct Secrets {
+    store: Arc<dyn SecretStore>,
+    sealer: Arc<dyn Sealer>,
+    known: Memory<(TenantId, ServerId, String), Option<Secret<String>>>,
+}
+
+impl Secrets {
+    /// Secrets over a store, sealed by `sealer`.
+    #[must_use]
+    pub fn new(store: Arc<dyn SecretStore>, sealer: Arc<dyn Sealer>) -> Self {
+        Self { store, sealer, known: Memory::new(MEMORY) }
+    }
+
+    /// Which of these names have no value.
+    ///
+    /// # Errors
+    /// As `reveal`.
+    pub async fn missing(&self, tenant: TenantId, server: ServerId, names: &[String]) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for name in names {
+            if self.reveal(tenant, server, name).await?.is_none() {
+                missing.push(name.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Forgets every value: called when a server is gone.
+    pub(crate) fn forget_all(&self) {
+        self.known.forget_all();
+    }
+
+    /// Forgets one value: called after any change to it, before that is acknowledged.
+    fn forget(&self, record: &SecretRecord) {
+        self.known.forget(&(record.tenant, record.server, record.name.clone()));
+    }
+}
+
+#[async_trait]
+impl SecretSource for Secrets {
+    async fn reveal(&self, tenant: TenantId, server: ServerId, name: &str) -> Result<Option<Secret<String>>> {
+        let key = (tenant, server, name.to_owned());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known);
+        }
+        // Before the store is read: a change in between then leaves nothing stale behind.
+        let epoch = self.known.epoch();
+        let value = match self.store.get(tenant, server, name).await? {
+            None => None,
+            Some(record) => {
+                let sealed = &record.sealed;
+                let server = record.server.to_string();
+                let plain = self.sealer.open(&place(&record, &server), sealed).await?;
+                let text = std::str::from_utf8(&plain).map_err(|_| Error::internal("a secret is no text"))?;
+                Some(Secret::new(text.to_owned()))
+            }
+        };
+        self.known.fill(epoch, key, value.clone());
+        Ok(value)
+    }
+}
+
+/// Where a value belongs: bound into its ciphertext, so that rows cannot be swapped or put back.
+fn place<'a>(record: &'a SecretRecord, server: &'a str) -> Place<'a> {
+    Place {
+        tenant: record.tenant,
+        kind: Kind::Secret,
+        namespace: server,
+        key: &record.name,
+        version: u64::try_from(record.version).unwrap_or(0),
+    }
+}
+
+/// Why a server does not start: secrets that its code reads have no value.
+#[must_use]
+pub fn not_set(server: &str, missing: &[String]) -> Error {
+    let first = missing.first().map_or("", String::as_str);
+    let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Error::Unavailable(
+        Refusal::new(format!("this server does not start: {names} in `secrets.plain` is not set"))
+            .hint(format!("set it: smcp secrets set {first} --server {server}")),
+    )
+}

@@ -1,0 +1,1 @@
+//! What leaves the platform on behalf of hosted code.

@@ -1,0 +1,49 @@
+//! Which store a request on the data socket is for. Only names of the version's own manifest mean anything.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response, StatusCode};
+use smcp_core::ports::{BindingService, HostedBody, Workload};
+
+use super::Services;
+use crate::config::bindings::BINDING_HEADER;
+
+/// Serves one request: by the binding it is for, to the store of that name, of the workload's own tenant.
+pub(super) async fn serve(
+    services: &Services,
+    workload: &Arc<Workload>,
+    mut request: Request<HostedBody>,
+) -> Response<HostedBody> {
+    let binding = request.headers_mut().remove(BINDING_HEADER);
+    let found = binding.as_ref().and_then(|name| find(services, workload, name.to_str().ok()?));
+    let Some((service, store)) = found else {
+        return refusal(StatusCode::NOT_FOUND, "this server has no such binding\n");
+    };
+    if !workload.budgets.storage.take() {
+        let why = "no storage operations are left: each call adds some, as limits.storage_operations says\n";
+        return refusal(StatusCode::TOO_MANY_REQUESTS, why);
+    }
+    service.serve(workload, store, request).await
+}
+
+fn find<'a>(
+    services: &'a Services,
+    workload: &'a Workload,
+    name: &str,
+) -> Option<(&'a dyn BindingService, &'a str)> {
+    let manifest = &workload.manifest;
+    let kv = manifest.kv.iter().map(|one| (&one.binding, &one.namespace, &services.kv));
+    let objects = manifest.objects.iter().map(|one| (&one.binding, &one.bucket, &services.objects));
+    let d1 = manifest.d1.iter().map(|one| (&one.binding, &one.database, &services.d1));
+    let mut all = kv.chain(objects).chain(d1);
+    all.find(|(binding, ..)| *binding == name).map(|(_, store, service)| (&**service, store.as_str()))
+}
+
+fn refusal(status: StatusCode, sentence: &'static str) -> Response<HostedBody> {
+    let once = stream::once(std::future::ready(Ok(Bytes::from_static(sentence.as_bytes()))));
+    let mut response: Response<HostedBody> = Response::new(Box::pin(once));
+    *response.status_mut() = status;
+    response
+}

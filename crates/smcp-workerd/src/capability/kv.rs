@@ -1,0 +1,174 @@
+//! KV bindings: the wire protocol that workerd speaks for `kvNamespace`.
+
+mod bulk;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use serde::Serialize;
+use smcp_core::{
+    ports::{BindingService, HostedBody, Workload},
+    storage::{
+        Store,
+        kv::{Expiry, Kv, ListKeys, MAX_VALUE_BYTES, NewEntry},
+    },
+};
+use smcp_types::{Error, Result, limits::MAX_INTEGER};
+use tokio::sync::Semaphore;
+
+use super::{Stores, body, refusal, uri};
+
+/// JSON that goes with a value, both ways.
+const METADATA: HeaderName = HeaderName::from_static("cf-kv-metadata");
+/// Values in memory at once, over all processes; each has at most 25 MiB. Who comes later waits.
+const VALUES_AT_ONCE: usize = 16;
+
+/// Serves KV bindings.
+pub struct KvService {
+    stores: Arc<Stores>,
+    values: Semaphore,
+}
+
+/// A page of a list, as the wire has it.
+#[derive(Serialize)]
+struct Page {
+    keys: Vec<Key>,
+    list_complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Key {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<i64>,
+    /// JSON inside a string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
+}
+
+impl KvService {
+    /// A service for these stores.
+    #[must_use]
+    pub fn new(stores: Arc<Stores>) -> Self {
+        Self { stores, values: Semaphore::new(VALUES_AT_ONCE) }
+    }
+
+    async fn answer(
+        &self,
+        from: &Arc<Workload>,
+        store: Store<'_>,
+        request: Request<HostedBody>,
+    ) -> Result<Response<HostedBody>> {
+        let storage = self.stores.of(from);
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().strip_prefix('/').unwrap_or_default();
+        let query = uri::query(&head.uri)?;
+        // Held until the answer is made; what it then streams is one value's bytes and its turn is over.
+        let _turn = self.values.acquire().await.map_err(Error::internal)?;
+        match (&head.method, path) {
+            (&Method::GET, "") => list(&storage.kv, store, &query).await,
+            (&Method::POST, "bulk/get") => bulk::get(&storage.kv, store, &head.headers, body).await,
+            (&Method::GET, path) => get(&storage.kv, store, &key(path)?).await,
+            (&Method::PUT, path) => {
+                let key = key(path)?;
+                let value = body::read(&head.headers, body, MAX_VALUE_BYTES, "a KV value").await?;
+                let metadata = metadata(&head.headers)?;
+                let new = NewEntry { value: &value, metadata: metadata.as_deref(), expiry: expiry(&query)? };
+                storage.kv.put(store, &key, new).await?;
+                Ok(refusal::bare(StatusCode::OK))
+            }
+            (&Method::DELETE, path) => {
+                storage.kv.delete(store, &key(path)?).await?;
+                Ok(refusal::bare(StatusCode::OK))
+            }
+            (_, _) => Ok(refusal::bare(StatusCode::METHOD_NOT_ALLOWED)),
+        }
+    }
+}
+
+#[async_trait]
+impl BindingService for KvService {
+    async fn serve(
+        &self,
+        from: &Arc<Workload>,
+        namespace: &str,
+        request: Request<HostedBody>,
+    ) -> Response<HostedBody> {
+        let store = Store { tenant: from.version.tenant, name: namespace };
+        match self.answer(from, store, request).await {
+            Ok(response) => response,
+            Err(error) => refusal::phrased(&refusal::tell(&error, store.tenant, namespace)),
+        }
+    }
+}
+
+async fn get(kv: &Kv, store: Store<'_>, key: &str) -> Result<Response<HostedBody>> {
+    let Some(mut entry) = kv.get(store, key).await? else {
+        return Ok(refusal::bare(StatusCode::NOT_FOUND));
+    };
+    let mut response = Response::new(body::whole(std::mem::take(&mut *entry.value)));
+    if let Some(json) = entry.metadata {
+        // JSON has ASCII line breaks at most between tokens; the header must not.
+        let value = HeaderValue::from_bytes(json.replace(['\r', '\n'], " ").as_bytes());
+        let value = value.map_err(|_| Error::invalid("the metadata does not fit into a header"))?;
+        response.headers_mut().insert(METADATA, value);
+    }
+    Ok(response)
+}
+
+async fn list(kv: &Kv, store: Store<'_>, query: &[(String, String)]) -> Result<Response<HostedBody>> {
+    let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let limit = parameter("key_count_limit")
+        .map(|text| text.parse::<u32>().map_err(|_| Error::invalid("a list has a limit of 1 to 1000 keys")));
+    let wanted = ListKeys {
+        prefix: parameter("prefix").unwrap_or_default(),
+        limit: limit.transpose()?,
+        cursor: parameter("cursor").filter(|text| !text.is_empty()),
+    };
+    let page = kv.list(store, wanted).await?;
+    let keys = page.keys.into_iter().map(|key| Key {
+        name: key.name,
+        expiration: key.expires_at.map(|at| at.0.div_euclid(1000)),
+        metadata: key.metadata,
+    });
+    json(&Page { keys: keys.collect(), list_complete: page.cursor.is_none(), cursor: page.cursor })
+}
+
+/// The key that a path stands for: one segment, percent-encoded.
+fn key(path: &str) -> Result<String> {
+    if path.contains('/') {
+        return Err(Error::invalid("a KV key is one segment of the path"));
+    }
+    uri::decode(path)
+}
+
+fn expiry(query: &[(String, String)]) -> Result<Expiry> {
+    let seconds = |name: &str| {
+        let text = query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let number = text.map(|text| text.parse::<i64>().ok().filter(|n| (0..MAX_INTEGER).contains(n)));
+        number
+            .map(|n| n.ok_or_else(|| Error::invalid(format!("`{name}` is a number of seconds"))))
+            .transpose()
+    };
+    Ok(Expiry { at: seconds("expiration")?, ttl: seconds("expiration_ttl")? })
+}
+
+fn metadata(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = headers.get(METADATA) else { return Ok(None) };
+    let text = String::from_utf8(value.as_bytes().to_vec());
+    text.map(Some).map_err(|_| Error::invalid("KV metadata is not UTF-8"))
+}
+
+/// A JSON answer.
+fn json(value: &impl Serialize) -> Result<Response<HostedBody>> {
+    let bytes = serde_json::to_vec(value).map_err(Error::internal)?;
+    let mut response = Response::new(body::whole(bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

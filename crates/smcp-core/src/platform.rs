@@ -80,7 +80,7 @@ pub struct Ports {
     pub vault: Arc<Vault>,
     /// Where the master key is kept.
     pub master_keys: Arc<dyn MasterKeys>,
-    /// Every store of sealed things there is beside the bundles: what a rotation of a tenant's keys moves.
+    /// Every store of sealed things there is beside bundles and secrets: what a rotation of a tenant's keys moves.
     pub sealed: Vec<Arc<dyn Resealable>>,
     /// Secrets of servers; the same that are added to requests and given to processes.
     pub secrets: Arc<Secrets>,
@@ -149,7 +149,7 @@ impl Platform {
             stores,
         } = ports;
         let bundles = Arc::new(BundleStore::new(&stores, vault.clone()));
-        sealed.push(bundles.clone());
+        sealed.extend([bundles.clone() as Arc<dyn Resealable>, secrets.clone()]);
         let rotation = Rotation::new(Arc::clone(&vault), Arc::clone(&clock), sealed);
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
@@ -174,7 +174,6 @@ impl Platform {
             ring,
             vault,
             master_keys,
-            secrets,
             rotation,
             bundles,
             authority,

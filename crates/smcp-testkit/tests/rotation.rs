@@ -1,5 +1,7 @@
 //! Rotation of a tenant's data keys: while others write, killed between any two steps, with damaged things among them.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     collections::BTreeMap,
     pin::pin,
@@ -19,6 +21,7 @@ use smcp_core::{
     data_keys::DataKeys,
     logbook::Logbook,
     ports::{Clock, DataKeyState, Resealable, Resealed, TenantRecord},
+    secrets::Secrets,
     settings::{ExternalUrl, Settings},
     vault::{Kind, Place, Vault, key_of, rotation::KEPT_FOR},
 };
@@ -188,6 +191,7 @@ fn start(
         isolates: Arc::new(NoIsolates),
         usage: Arc::new(NoIsolates),
         logbook: Arc::new(Logbook::new(stores.logs.clone(), shared)),
+        secrets: Arc::new(Secrets::new(stores.secrets.clone(), vault.clone())),
         ring,
         vault,
         master_keys: Arc::new(MemoryMasterKeys::default()),

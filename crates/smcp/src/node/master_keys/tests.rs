@@ -6,8 +6,8 @@ use smcp_core::{
     keyring::Keyring,
     master::Master,
     ports::{
-        Clock, DataKeyStore, RingKey, RingState, RingStore, StoreError, StoreResult, TenantRecord,
-        TenantStore as _,
+        Clock, DataKeyStore, RingKey, RingPurpose, RingState, RingStore, StoreError, StoreResult,
+        TenantRecord, TenantStore,
     },
     vault::{Kind, Place as Spot, Vault},
 };
@@ -145,7 +145,7 @@ impl Running {
         let slug = "home".parse().unwrap();
         let tenant =
             TenantRecord { id: TENANT, slug, created_at: UnixMillis(1), ceilings: LimitSet::default() };
-        self.store.inner.create(&tenant).await.unwrap();
+        TenantStore::create(&self.store.inner, &tenant).await.unwrap();
         self.vault.seal(&SPOT, b"mine").await.unwrap()
     }
 
@@ -196,7 +196,7 @@ async fn ended_at_any_step_one_key_is_in_force_and_kept() {
         assert_eq!(mode & 0o777, 0o600);
         // And it can be done again, and what is new then is under the newest.
         let done = node.master.rotate(&node.kept).await.unwrap();
-        assert_eq!((done.ring, done.data), (2, 1));
+        assert_eq!((done.ring, done.data), (RingPurpose::ALL.len(), 1));
         node.check(&sealed, &ring).await;
         let later = node.vault.seal(&Spot { key: "later", ..SPOT }, b"later").await.unwrap();
         drop(node);
@@ -281,7 +281,7 @@ async fn keys_made_while_the_master_key_changes_are_under_the_new_one() {
         let id = TenantId::from_bytes([number; 16]);
         let slug = format!("tenant-{number}").parse().unwrap();
         let tenant = TenantRecord { id, slug, created_at: UnixMillis(1), ceilings: LimitSet::default() };
-        node.store.inner.create(&tenant).await.unwrap();
+        TenantStore::create(&node.store.inner, &tenant).await.unwrap();
         let spot = Spot { tenant: id, ..SPOT };
         let (made, done) = tokio::join!(node.vault.seal(&spot, b"new"), node.master.rotate(&node.kept));
         done.unwrap();

@@ -92,6 +92,11 @@ impl BundleStore {
         Ok(self.blobs.delete(version.tenant, &blob_name(version)).await?)
     }
 
+    /// Seals a tenant's bundles from before there was encryption at rest.
+    pub(crate) async fn seal_what_is_in_the_clear(&self, tenant: TenantId) -> Result<()> {
+        self.reseal(tenant, &[], None, u32::MAX).await.map(drop)
+    }
+
     async fn put_plain(&self, version: &VersionRef, plain: &[u8]) -> Result<()> {
         let names = Names::of(version);
         let sealed = self.sealer.seal(&names.place(version.tenant), plain).await?;
@@ -133,6 +138,10 @@ impl BundleStore {
 impl Resealable for BundleStore {
     fn name(&self) -> &'static str {
         "bundles"
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Bundle]
     }
 
     async fn reseal(

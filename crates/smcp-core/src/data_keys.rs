@@ -60,8 +60,9 @@ impl Platform {
     /// As `authorize`; store errors, after some of which the keys may be there still.
     pub async fn destroy_data(&self, ctx: &Ctx, tenant: &TenantRecord) -> Result<DataKeys> {
         self.authority.authorize::<DestroyData>(&ctx.caller, On::Tenant(tenant))?;
-        self.rotation.seal_what_is_in_the_clear(tenant.id).await?;
+        self.bundles.seal_what_is_in_the_clear(tenant.id).await?;
         let destroyed = self.vault.destroy(tenant.id).await?;
+        self.rotation.wake(tenant.id);
         tracing::warn!(tenant.id = %tenant.id, keys = destroyed, "a tenant's data has been destroyed");
         self.data_keys_of(tenant).await
     }

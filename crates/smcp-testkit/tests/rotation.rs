@@ -33,6 +33,7 @@ use smcp_types::{DataKeyId, Error, RequestId, Result, TenantId};
 /// A store of sealed things as any other: a version for each change, and updates that name the one they saw.
 struct Shelf {
     vault: Arc<Vault>,
+    kinds: &'static [Kind],
     things: Mutex<BTreeMap<String, (u64, Vec<u8>)>>,
 }
 
@@ -65,6 +66,10 @@ impl Shelf {
 impl Resealable for Shelf {
     fn name(&self) -> &'static str {
         "things on a shelf"
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        self.kinds
     }
 
     async fn reseal(
@@ -116,8 +121,13 @@ fn now<T>(work: impl Future<Output = T>) -> T {
 
 impl World {
     fn new() -> Self {
+        Self::of(&Kind::ALL)
+    }
+
+    /// A world whose shelf says that it moves these.
+    fn of(kinds: &'static [Kind]) -> Self {
         let (stores, clock) = (MemoryStores::stores(), Arc::new(FakeClock::default()));
-        let (opened, shelf) = start(&stores, &clock, BTreeMap::new());
+        let (opened, shelf) = start(&stores, &clock, (BTreeMap::new(), kinds));
         let Opened { platform, first_key } = opened;
         let caller = now(platform.identity().identify(first_key.unwrap().key.expose())).unwrap();
         let admin = Ctx { request_id: RequestId::from_bytes([1; 16]), caller };
@@ -128,7 +138,7 @@ impl World {
     /// As after kill -9: what was in memory is gone.
     fn restart(&mut self) {
         let things = self.shelf.things.lock().unwrap().clone();
-        let (opened, shelf) = start(&self.stores, &self.clock, things);
+        let (opened, shelf) = start(&self.stores, &self.clock, (things, self.shelf.kinds));
         (self.platform, self.shelf) = (opened.platform, shelf);
     }
 
@@ -141,6 +151,8 @@ impl World {
     }
 
     fn rotate(&self) -> DataKeys {
+        // Ids of keys made in the same millisecond have no order.
+        self.clock.advance(Duration::from_millis(1));
         now(self.platform.rotate_data_keys(&self.admin, &self.tenant)).unwrap()
     }
 
@@ -179,11 +191,11 @@ impl World {
 fn start(
     stores: &Stores,
     clock: &Arc<FakeClock>,
-    things: BTreeMap<String, (u64, Vec<u8>)>,
+    (things, kinds): (BTreeMap<String, (u64, Vec<u8>)>, &'static [Kind]),
 ) -> (Opened, Arc<Shelf>) {
     let shared: Arc<dyn Clock> = clock.clone();
     let (ring, vault) = now(open_keys(stores, &shared)).unwrap();
-    let shelf = Arc::new(Shelf { vault: vault.clone(), things: Mutex::new(things) });
+    let shelf = Arc::new(Shelf { vault: vault.clone(), kinds, things: Mutex::new(things) });
     let ports = Ports {
         clock: shared.clone(),
         entropy: Arc::new(CountingEntropy::default()),
@@ -255,6 +267,17 @@ fn what_was_on_its_way_when_the_pass_ended_is_found_an_hour_later() {
 }
 
 #[test]
+fn no_key_is_deleted_that_something_nobody_moves_may_need() {
+    let world = World::of(&[Kind::KvValue]);
+    world.write("thing", b"x");
+    world.rotate();
+    world.whole_round();
+    world.clock.advance(2 * KEPT_FOR);
+    world.whole_round();
+    assert_eq!(world.states(), [Retired, Active], "nobody moves objects here");
+}
+
+#[test]
 fn a_damaged_thing_keeps_its_key_and_holds_nobody_up() {
     let world = World::new();
     for key in ["a", "b", "c", "d", "e"] {
@@ -292,6 +315,7 @@ fn destroyed_data_is_gone_and_what_comes_after_is_not() {
     let Err(Error::Damaged(refusal)) = world.read("old") else { panic!("it is readable") };
     assert!(refusal.message.contains("destroyed"), "{refusal}");
     world.whole_round();
+    world.clock.advance(Duration::from_millis(1));
     world.write("new", b"new");
     assert_eq!(world.read("new"), Ok(Some(b"new".to_vec())));
     assert_eq!(world.states(), [Destroyed, Destroyed, Active]);

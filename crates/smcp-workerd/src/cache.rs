@@ -4,6 +4,7 @@
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Write as _},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{
@@ -17,10 +18,12 @@ use async_trait::async_trait;
 use smcp_core::ports::{Clock, Kind, Place, Sealer, Target, VersionRef};
 use smcp_manifest::Bundle;
 use smcp_types::{Error, Result, TenantId};
+use zeroize::Zeroizing;
 
 use crate::{
     Workerd,
     config::{Engine, config_text, fingerprint},
+    feed::feed,
     memory_file::memory_file,
 };
 
@@ -73,8 +76,9 @@ impl ConfigCache {
         Ok(Self { folder, workerd, clock, sealer, suffix, heap_flags, made: AtomicU64::new(0) })
     }
 
-    /// The version's configuration for this class and memory, if it is there and opens.
-    pub(crate) async fn get(&self, target: &Target) -> Result<Option<File>> {
+    /// The version's configuration for this class and memory, if it is there and opens: what a process is to read on its
+    /// standard input.
+    pub(crate) async fn get(&self, target: &Target) -> Result<Option<OwnedFd>> {
         let (name, path) = (self.name(target), self.path(target));
         let found = blocking(move || match fs::read(path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -83,7 +87,7 @@ impl ConfigCache {
         });
         let Some(sealed) = found.await.map_err(broken)? else { return Ok(None) };
         match self.sealer.open(&place(target.version.tenant, &name), &sealed).await {
-            Ok(plain) => memory_file(&plain).map(Some).map_err(broken),
+            Ok(plain) => feed(plain).map(Some).map_err(broken),
             // Whatever has become of it, its key or its bytes: it can be made again.
             Err(Error::Damaged(refusal)) => {
                 tracing::info!(
@@ -97,7 +101,7 @@ impl ConfigCache {
     }
 
     /// Compiles the bundle's configuration and keeps it, in place of one for another class or memory.
-    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle) -> Result<File> {
+    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle) -> Result<OwnedFd> {
         let text = config_text(bundle, Engine::of(target, self.heap_flags))?;
         let compiled = self.compile(&text).await?;
         let (name, path) = (self.name(target), self.path(target));
@@ -111,7 +115,7 @@ impl ConfigCache {
         })
         .await
         .map_err(broken)?;
-        memory_file(&compiled).map_err(broken)
+        feed(compiled).map_err(broken)
     }
 
     /// Removes a version's configuration: it was refused, or nobody needs it any more.
@@ -133,7 +137,7 @@ impl ConfigCache {
         format!("{}-{engine}{}", target.version.digest, self.suffix)
     }
 
-    async fn compile(&self, source: &str) -> Result<Vec<u8>> {
+    async fn compile(&self, source: &str) -> Result<Zeroizing<Vec<u8>>> {
         let source = memory_file(source.as_bytes()).map_err(broken)?;
         #[allow(clippy::disallowed_methods, reason = "this crate owns the processes of the platform")]
         let output = tokio::process::Command::new(self.workerd.path())
@@ -147,7 +151,7 @@ impl ConfigCache {
             () = self.clock.sleep(COMPILE_DEADLINE) => return Err(Error::internal("workerd compile does not end")),
         };
         if output.status.success() && !output.stdout.is_empty() {
-            return Ok(output.stdout);
+            return Ok(Zeroizing::new(output.stdout));
         }
         let complaint: String = String::from_utf8_lossy(&output.stderr).chars().take(2_000).collect();
         Err(Error::internal(format_args!("workerd compile: {}: {complaint}", output.status)))

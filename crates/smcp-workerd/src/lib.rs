@@ -7,6 +7,7 @@ mod child;
 mod config;
 mod drain;
 mod exit;
+mod feed;
 mod launcher;
 mod link;
 mod locate;

@@ -1,4 +1,4 @@
-//! Files that exist in memory alone: what a process is to read on its standard input and no disk is to see.
+//! Files that exist in memory alone: what a helper program is to read that wants a file, and no disk is to see.
 
 use std::{
     ffi::CString,

@@ -1,8 +1,8 @@
 //! One running process: started, watched to its end, drained.
 
 use std::{
-    fs::File,
     io,
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -87,7 +87,7 @@ impl Host {
     pub(crate) async fn start(
         &self,
         (target, purpose): (&Target, Purpose),
-        config: File,
+        config: OwnedFd,
         inbox: Inbox,
         outlet: Outlet,
     ) -> io::Result<Process> {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -91,7 +91,7 @@ async fn attempt(
     host: &Host,
     books: &Books,
     target: &Target,
-    config: impl Future<Output = Result<File>> + Send,
+    config: impl Future<Output = Result<OwnedFd>> + Send,
     logs: &Arc<Mutex<Logs>>,
 ) -> Result<RunningTrial> {
     let config = config.await?;

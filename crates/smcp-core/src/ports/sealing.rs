@@ -40,6 +40,21 @@ impl Kind {
         Self::D1File,
     ];
 
+    /// Whether it is made again when it does not open, so that nobody has to move it to a newer key.
+    #[must_use]
+    pub const fn is_made_again(self) -> bool {
+        match self {
+            Self::CompiledConfig => true,
+            Self::Secret
+            | Self::KvValue
+            | Self::KvMetadata
+            | Self::ObjectChunk
+            | Self::ObjectMetadata
+            | Self::Bundle
+            | Self::D1File => false,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -107,6 +122,10 @@ pub struct Resealed {
 pub trait Resealable: Send + Sync + 'static {
     /// What is in it, for people: "KV values".
     fn name(&self) -> &'static str;
+
+    /// The kinds of things in it. As long as a kind is in no store that the platform was given, no key is deleted: something
+    /// that nobody moves may still be sealed under it.
+    fn kinds(&self) -> &'static [Kind];
 
     /// Looks at no more than `limit` things of the tenant, beginning after `after`, and moves those that have to be.
     ///

@@ -5,7 +5,7 @@ use smcp_types::{DataKeyId, Error, Result, ServerId, TenantId};
 
 use super::{Secrets, place};
 use crate::{
-    ports::{Resealable, Resealed, SecretRecord, StoreError},
+    ports::{Kind, Resealable, Resealed, SecretRecord, StoreError},
     vault::key_of,
 };
 
@@ -13,6 +13,10 @@ use crate::{
 impl Resealable for Secrets {
     fn name(&self) -> &'static str {
         "secrets"
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Secret]
     }
 
     async fn reseal(

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use smcp_types::{DataKeyId, Error, Result, TenantId, UnixMillis};
 
 use crate::{
-    ports::{Clock, DataKey, DataKeyState, Resealable, Resealed, StoreError},
+    ports::{Clock, DataKey, DataKeyState, Kind, Resealable, Resealed, StoreError},
     timeout::within,
     vault::Vault,
 };
@@ -93,6 +93,13 @@ impl Rotation {
     /// composition root runs this once.
     pub async fn run(&self) {
         let mut woken = self.woken.lock().await;
+        let unmoved: Vec<_> = self.unmoved().map(Kind::as_str).collect();
+        if !unmoved.is_empty() {
+            tracing::info!(
+                kinds = unmoved.join(", "),
+                "old data keys are kept: nothing here moves what they may seal"
+            );
+        }
         loop {
             if let Err(error) = self.round().await {
                 tracing::error!(%error, "resealing failed; it is tried again");
@@ -128,12 +135,6 @@ impl Rotation {
         let _ = self.wake.lock().unwrap_or_else(PoisonError::into_inner).try_send(());
     }
 
-    /// Seals what a tenant has in the clear, from before there was encryption at rest.
-    pub(crate) async fn seal_what_is_in_the_clear(&self, tenant: TenantId) -> Result<()> {
-        let mut progress = Progress::begin(&self.stores);
-        self.pass(tenant, &[], &mut progress).await.map(drop)
-    }
-
     async fn tenant(&self, tenant: TenantId) -> Result<()> {
         let again_at = self.lock().get(&tenant).and_then(|progress| progress.again_at);
         if again_at.is_some_and(|at| self.clock.now() < at) {
@@ -167,7 +168,7 @@ impl Rotation {
     async fn leaving(&self, tenant: TenantId, now: UnixMillis) -> Result<Vec<DataKey>> {
         let mut keys = self.vault.store().list(tenant).await?;
         keys.retain(|key| matches!(key.state, DataKeyState::Retiring | DataKeyState::Retired));
-        let is_due = |key: &DataKey| key.state == DataKeyState::Retiring || kept_long_enough(key, now);
+        let is_due = |key: &DataKey| key.state == DataKeyState::Retiring || self.may_go(key, now);
         if !keys.iter().any(is_due) {
             keys.clear();
         }
@@ -212,12 +213,25 @@ impl Rotation {
         Ok(ids.iter().all(leaves))
     }
 
+    /// Kinds of things that no store here moves.
+    fn unmoved(&self) -> impl Iterator<Item = Kind> {
+        let moved: Vec<Kind> = self.stores.iter().flat_map(|store| store.kinds()).copied().collect();
+        Kind::ALL.into_iter().filter(move |kind| !kind.is_made_again() && !moved.contains(kind))
+    }
+
+    /// A key that nothing was sealed under an hour ago, and that nothing which nobody looks at is sealed under either.
+    fn may_go(&self, key: &DataKey, now: UnixMillis) -> bool {
+        key.state == DataKeyState::Retired
+            && now.since(key.since) >= KEPT_FOR
+            && self.unmoved().next().is_none()
+    }
+
     /// A whole pass, begun then, has found nothing under these keys: the next step of their lives.
     async fn move_on(&self, keys: &[DataKey], begun: UnixMillis) -> Result<()> {
         for key in keys {
             let moved = match key.state {
                 DataKeyState::Retiring => self.vault.store().retire(key.tenant, key.id, begun).await,
-                DataKeyState::Retired if kept_long_enough(key, begun) => {
+                DataKeyState::Retired if self.may_go(key, begun) => {
                     tracing::info!(tenant.id = %key.tenant, key = %key.id, "a data key is deleted: nothing is sealed under it");
                     self.vault.store().delete(key.tenant, key.id).await
                 }
@@ -240,8 +254,4 @@ impl Rotation {
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Progress>> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn kept_long_enough(key: &DataKey, now: UnixMillis) -> bool {
-    key.state == DataKeyState::Retired && now.since(key.since) >= KEPT_FOR
 }

@@ -282,7 +282,7 @@ impl Launcher for Sandbox {
             tenant: spec.tenant.to_string(),
             label: spec.label,
             files,
-            stdin: spec.config.into(),
+            stdin: spec.config,
             descriptors: [spec.listen, spec.health, spec.control].into_iter().chain(more).collect(),
         };
         self.start(start).await

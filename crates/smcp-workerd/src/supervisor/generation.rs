@@ -1,6 +1,6 @@
 //! The life of one process as the fleet sees it: load, start, ready, gone.
 
-use std::{fs::File, sync::Arc};
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use smcp_core::{
     fleet::{Event, Generation},
@@ -84,7 +84,7 @@ async fn live(
 }
 
 /// The compiled configuration, made again if it has gone.
-async fn config(shared: &Shared, target: &Target) -> Result<File> {
+async fn config(shared: &Shared, target: &Target) -> Result<OwnedFd> {
     if let Some(file) = shared.cache.get(target).await? {
         return Ok(file);
     }

@@ -115,6 +115,9 @@ impl KeptKeys {
 
     fn tidy(&self, path: &Path, in_force: MasterKeyId) -> io::Result<()> {
         let next = beside(path, NEXT);
+        for half in [path, &next] {
+            remove(&beside(half, UNFINISHED))?;
+        }
         if read_unfinished(&next).is_some_and(|key| key.id() == in_force) {
             fs::rename(&next, path)?;
         } else {
@@ -154,6 +157,8 @@ impl MasterKeys for KeptKeys {
 
 /// The name of the file that holds the key of a change that is under way, after the name of the key's own.
 const NEXT: &str = "next";
+/// The same of a file that is being written.
+const UNFINISHED: &str = "unfinished";
 
 fn not_supplied(setting: &str) -> Error {
     Error::Conflict(
@@ -197,7 +202,7 @@ fn read_unfinished(path: &Path) -> Option<MasterKey> {
 
 /// Made aside and moved into place: a kill in between leaves no half a key.
 fn write(path: &Path, key: &MasterKey) -> io::Result<()> {
-    let unfinished = beside(path, "unfinished");
+    let unfinished = beside(path, UNFINISHED);
     remove(&unfinished)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     file.write_all(key.to_hex().expose().as_bytes())?;

@@ -59,7 +59,7 @@ impl<T> Dying<T> {
 impl MasterKeys for Dying<Arc<KeptKeys>> {
     async fn next(&self, in_force: MasterKeyId) -> Result<MasterKey> {
         if let (Some(Death::WhileWriting), Place::Ours(path)) = (self.at, &self.inner.place) {
-            fs::write(beside(&beside(path, NEXT), "unfinished"), "0123").unwrap();
+            fs::write(beside(&beside(path, NEXT), UNFINISHED), "0123").unwrap();
             self.die(Error::internal("killed"))?;
         }
         self.inner.next(in_force).await

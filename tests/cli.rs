@@ -178,6 +178,7 @@ fn config_explains_every_setting() {
     node.idle_after       90                        config.toml line 2  --idle-after       SMCP_IDLE_AFTER        when an idle server is put to sleep
     node.max_awake        64                        default             --max-awake        SMCP_MAX_AWAKE         how many servers may be awake at once
     node.drain            30s                       default             --drain            SMCP_DRAIN             how long calls under way may take when the node stops
+    egress.networks       none                      default             -                  SMCP_EGRESS_NETWORKS   networks that are not public and that single servers may reach: tenant/server=10.1.0.0/16
     sandbox.without       none                      default             --sandbox-without  SMCP_SANDBOX_WITHOUT   layers of the sandbox that hosted code runs without
     sandbox.strict        false                     default             --sandbox-strict   SMCP_SANDBOX_STRICT    whether any system call that workerd was not seen to use ends the process
     sandbox.uid_base      -                         default             -                  SMCP_SANDBOX_UID_BASE  the first of the 65536 user ids for servers

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+use smcp_manifest::Manifest;
 use smcp_types::{Bounds, Limit};
 
 #[test]
@@ -19,5 +20,18 @@ fn the_table_of_limits_is_the_one_in_force() {
         let numbers = [least, default, ceiling, most].map(|number| number.to_string());
         assert_eq!(row[2..6], numbers, "{limit}");
         assert_eq!(row[6], unit, "{limit}");
+    }
+}
+
+#[test]
+fn the_sections_of_manifests_that_are_shown_can_be_deployed() {
+    for text in [include_str!("../docs/storage.md"), include_str!("../docs/egress.md")] {
+        let (_, rest) = text.split_once("```toml\n").unwrap();
+        let (shown, _) = rest.split_once("```").unwrap();
+        let head =
+            "manifest = 1\nname = \"notes\"\nmain = \"index.js\"\ncompatibility_date = \"2026-11-01\"\n";
+        let manifest = Manifest::parse(&format!("{head}{shown}"))
+            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        assert_eq!(manifest.unwrap().lock("index.js").validate(), Ok(()));
     }
 }

@@ -75,7 +75,6 @@ fn sections_that_nothing_enforces_yet_are_refused_by_name() {
         ("[[d1]]\nbinding = \"DB\"\n", "d1"),
         ("[[durable_objects]]\nbinding = \"ROOM\"\nclass = \"Room\"\n", "durable_objects"),
         ("[secrets]\nplain = [\"KEY\"]\n", "secrets"),
-        ("[egress]\nallow = [\"api.example.com\"]\n", "egress"),
         ("[limits]\nmemory_mb = 1\n", "memory_mb"),
         ("[triggers]\ncrons = [\"* * * * *\"]\n", "triggers"),
         ("compatability_flags = []\n", "compatibility_flags"),
@@ -96,5 +95,5 @@ fn hosted_code_has_no_network() {
     );
     assert!(node.deploy("caller", "", &module).status.success());
     let answer = node.cli(&node.admin, &["call", "caller", "add", "--tenant", "demo"]).to_string();
-    assert!(answer.contains("403") && answer.contains("not offered yet"), "{answer}");
+    assert!(answer.contains("403") && answer.contains("egress.allow"), "{answer}");
 }

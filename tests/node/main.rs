@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod deploys;
+mod egress;
+mod identity;
 mod life;
 mod limits;
 mod storage;

@@ -108,6 +108,7 @@ async fn hosted_code_gets_the_key_set_and_nothing_else_of_ours() {
         &Settings {
             external_url: ExternalUrl::parse("https://mcp.example.com").unwrap(),
             allowed_origins: Vec::new(),
+            networks: Vec::new(),
         },
     ));
     let way_out = OwnKeys::new(Arc::clone(&callers), Arc::new(Nowhere));

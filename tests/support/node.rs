@@ -51,7 +51,16 @@ pub struct Node {
 impl Node {
     /// A first start, with a tenant `demo`.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with a configuration file.
+    pub fn start_with(config: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        if !config.is_empty() {
+            std::fs::create_dir_all(folder.path().join(".config/smcp")).unwrap();
+            std::fs::write(folder.path().join(".config/smcp/config.toml"), config).unwrap();
+        }
         let (child, url, root) = launch(folder.path(), &[]);
         let mut node = Self { child, folder, url, root: root.unwrap(), admin: String::new() };
         let root = node.root.clone();

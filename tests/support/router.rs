@@ -120,6 +120,7 @@ impl World {
         let settings = Settings {
             external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
             allowed_origins: vec!["https://app.example".to_owned()],
+            networks: Vec::new(),
         };
         let Opened { platform, first_key } = Platform::open(settings, ports).await.unwrap();
         let router = smcp_http::router(Arc::new(platform));

@@ -4,7 +4,6 @@ mod answer;
 mod exchange;
 mod message;
 mod relay;
-pub(crate) mod room;
 mod trace;
 
 use std::sync::Arc;

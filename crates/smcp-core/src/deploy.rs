@@ -17,7 +17,6 @@ use crate::{
         LogLevel, LogLine, LogSink as _, ServerRecord, Target, TenantRecord, TrialRefused, VersionRecord,
         VersionRef,
     },
-    servers,
     timeout::within,
 };
 
@@ -74,7 +73,7 @@ impl Platform {
             return Ok(Deployed { server, version: known, known: true, warnings });
         }
         let bundle = Arc::new(bundle);
-        let target = servers::target(version, Arc::new(bundle.manifest().clone()), tenant);
+        let target = self.target(version, Arc::new(bundle.manifest().clone()), tenant);
         self.below_ceilings(tenant, &bundle)?;
         let definitions = self.try_out(ctx, &permit, &target, &bundle).await?;
         let record = VersionRecord {

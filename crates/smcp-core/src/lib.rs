@@ -19,6 +19,8 @@ pub mod master;
 mod memory;
 pub mod platform;
 pub mod ports;
+pub mod redact;
+pub mod room;
 pub mod secrets;
 pub mod servers;
 mod session;

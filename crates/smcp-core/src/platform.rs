@@ -8,7 +8,6 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 use crate::{
     authority::Authority,
     bundle_file::BundleStore,
-    call::room::Room,
     caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
@@ -21,6 +20,7 @@ use crate::{
         SecretStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord,
         TenantStore, UsageMeter, VersionStore,
     },
+    room::Room,
     secrets::Secrets,
     servers::ActiveVersion,
     settings::Settings,

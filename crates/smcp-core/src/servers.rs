@@ -280,21 +280,27 @@ impl Platform {
         let manifest: LockedManifest = serde_json::from_str(&record.manifest).map_err(Error::internal)?;
         let tenant = self.stores.tenants.by_id(version.tenant).await?.ok_or(Error::NotFound("tenant"))?;
         Ok(ActiveVersion {
-            target: target(version, Arc::new(manifest), &tenant),
+            target: self.target(version, Arc::new(manifest), &tenant),
             definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
         })
+    }
+
+    /// What runs when a version of a tenant does.
+    pub(crate) fn target(
+        &self,
+        version: VersionRef,
+        manifest: Arc<LockedManifest>,
+        tenant: &TenantRecord,
+    ) -> Target {
+        let limits = Limits::resolve(&manifest.limits, &tenant.ceilings);
+        let networks = self.settings.networks_of(&tenant.slug, &manifest.name);
+        Target { version, limits, class: manifest.sandbox, manifest, networks }
     }
 
     fn forget_server(&self, server: &ServerRecord) {
         self.known_servers.forget(&(server.tenant, server.slug.to_string()));
         self.active.forget(&server.id);
     }
-}
-
-/// What runs when a version of a tenant does.
-pub(crate) fn target(version: VersionRef, manifest: Arc<LockedManifest>, tenant: &TenantRecord) -> Target {
-    let limits = Limits::resolve(&manifest.limits, &tenant.ceilings);
-    Target { version, limits, class: manifest.sandbox, manifest, networks: Arc::default() }
 }
 
 /// A version of a server.

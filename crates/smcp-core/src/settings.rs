@@ -1,6 +1,9 @@
 //! What an operator decides, checked: the one external origin and the origins browsers may call from.
 
-use smcp_types::{Error, Refusal, Result};
+use std::{str::FromStr, sync::Arc};
+
+use ipnet::IpNet;
+use smcp_types::{Error, Refusal, Result, Slug};
 
 /// The origin the world reaches the platform under: scheme, host, port, no path. The only source of links, of our own
 /// `Origin` and of the `Host` we answer to; never a request's own headers (DESIGN 17).
@@ -91,6 +94,44 @@ pub struct Settings {
     pub external_url: ExternalUrl,
     /// Other origins whose pages may call us.
     pub allowed_origins: Vec<String>,
+    /// Networks that are not public and that single servers may reach all the same.
+    pub networks: Vec<OpenedNetwork>,
+}
+
+/// A network that is opened to one server. The server still has to name, in its manifest, the hosts it calls there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedNetwork {
+    /// The server's tenant.
+    pub tenant: Slug,
+    /// The server.
+    pub server: Slug,
+    /// The addresses.
+    pub network: IpNet,
+}
+
+impl FromStr for OpenedNetwork {
+    type Err = String;
+
+    /// Reads `tenant/server=10.1.0.0/16`.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || format!("must be written tenant/server=10.1.0.0/16: {text:?}");
+        let (name, network) = text.split_once('=').ok_or_else(wrong)?;
+        let (tenant, server) = name.split_once('/').ok_or_else(wrong)?;
+        Ok(Self {
+            tenant: tenant.parse().map_err(|_| wrong())?,
+            server: server.parse().map_err(|_| wrong())?,
+            network: network.parse().map_err(|_| wrong())?,
+        })
+    }
+}
+
+impl Settings {
+    /// The networks that are opened to a server.
+    pub(crate) fn networks_of(&self, tenant: &Slug, server: &Slug) -> Arc<[IpNet]> {
+        let opened =
+            self.networks.iter().filter(|opened| opened.tenant == *tenant && opened.server == *server);
+        opened.map(|opened| opened.network).collect()
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +160,31 @@ mod tests {
             "https://a b",
         ] {
             assert!(ExternalUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn networks_are_opened_to_one_server_of_one_tenant() {
+        let opened: OpenedNetwork = "acme/notes=10.1.0.0/16".parse().unwrap();
+        let settings = Settings {
+            external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
+            allowed_origins: Vec::new(),
+            networks: vec![opened],
+        };
+        let count = |tenant: &str, server: &str| {
+            settings.networks_of(&tenant.parse().unwrap(), &server.parse().unwrap()).len()
+        };
+        assert_eq!((count("acme", "notes"), count("acme", "other"), count("other", "notes")), (1, 0, 0));
+        for bad in [
+            "",
+            "10.0.0.0/8",
+            "acme=10.0.0.0/8",
+            "acme/notes",
+            "acme/notes=10.0.0.1",
+            "a/b=10.0.0.0/33",
+            "a/b/c=::/0",
+        ] {
+            assert!(bad.parse::<OpenedNetwork>().is_err(), "{bad}");
         }
     }
 

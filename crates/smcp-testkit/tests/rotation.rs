@@ -213,6 +213,7 @@ fn start(
     let settings = Settings {
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
         allowed_origins: Vec::new(),
+        networks: Vec::new(),
     };
     (now(Platform::open(settings, ports)).unwrap(), shelf)
 }

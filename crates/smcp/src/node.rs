@@ -4,6 +4,7 @@ mod blobs;
 mod data;
 mod listen;
 mod master_keys;
+mod outbound;
 mod sqlite;
 mod tenants;
 mod world;
@@ -26,9 +27,9 @@ use smcp_core::{
     keys::IssuedKey,
     logbook::Logbook,
     master::Master,
-    ports::{Blobs, Clock, Entropy, Sealer, VersionRef},
+    ports::{Blobs, Clock, Entropy, Outbound, Sealer, VersionRef},
     secrets::Secrets,
-    settings::{ExternalUrl, Settings},
+    settings::{ExternalUrl, OpenedNetwork, Settings},
     storage::{DEFAULT_QUOTA, Storage, StorageParts},
     vault::Vault,
 };
@@ -81,6 +82,8 @@ pub(crate) struct NodeConfig {
     pub(crate) max_awake: usize,
     /// How long in-flight calls may take when the node stops.
     pub(crate) drain: Duration,
+    /// Networks that are not public and that single servers may reach.
+    pub(crate) networks: Vec<OpenedNetwork>,
     /// How hosted code is locked in.
     pub(crate) sandbox: SandboxConfig,
     /// One JSON line per event on standard output instead of words.
@@ -141,7 +144,7 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
     let settings = settings(&config, address)?;
     let origin = settings.external_url.origin();
     let sandbox = sandbox(&config, &data, &workerd).await?;
-    let node = assemble(&config, data, (workerd, sandbox), settings).await?;
+    let node = assemble(&config, data, (workerd, sandbox), (settings, address)).await?;
     announce(&config, node.first_key.as_ref(), &origin, address)?;
     let router = smcp_http::router(Arc::clone(&node.platform));
     let clock = Arc::clone(&node.clock);
@@ -188,7 +191,7 @@ async fn assemble(
     config: &NodeConfig,
     data: DataDir,
     (workerd, sandbox): (Workerd, Sandbox),
-    settings: Settings,
+    (settings, address): (Settings, SocketAddr),
 ) -> Result<Node> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -198,6 +201,15 @@ async fn assemble(
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
+    let outbound = outbound::open(outbound::Needs {
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        logs: logbook.clone(),
+        ring: Arc::clone(&ring),
+        secrets: secrets.clone(),
+        settings: &settings,
+        address,
+    })?;
     let options = Options {
         workerd,
         cache_dir: data.join("cache"),
@@ -216,7 +228,7 @@ async fn assemble(
         bundles: Arc::new(StoredBundles(BundleStore::new(&stores, vault.clone()))),
         sealer: vault.clone(),
         launcher: Arc::new(sandbox),
-        services: services(&storage),
+        services: services(&storage, outbound),
     };
     let supervisor = Arc::new(Supervisor::start(options, parts)?);
     let tasks = Arc::new(TokioTasks::new());
@@ -308,12 +320,13 @@ fn storage(
 }
 
 /// What hosted code may use.
-fn services(storage: &Arc<Storage>) -> Services {
+fn services(storage: &Arc<Storage>, outbound: Arc<dyn Outbound>) -> Services {
     let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
     Services {
         kv: Arc::new(KvService::new(Arc::clone(&stores))),
         objects: Arc::new(ObjectsService::new(stores)),
-        offered: &["kv", "objects"],
+        outbound,
+        offered: &["egress", "kv", "objects"],
         ..Services::closed()
     }
 }
@@ -340,6 +353,7 @@ fn settings(config: &NodeConfig, address: SocketAddr) -> Result<Settings> {
     Ok(Settings {
         external_url: ExternalUrl::parse(config.external_url.as_deref().unwrap_or(&default))?,
         allowed_origins: config.allowed_origins.clone(),
+        networks: config.networks.clone(),
     })
 }
 

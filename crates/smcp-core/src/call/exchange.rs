@@ -14,13 +14,13 @@ use super::{
     Conversation, McpBody, McpFailure, McpResponse,
     answer::{self, Form},
     relay,
-    room::Share,
 };
 use crate::{
     Platform,
     authority::{Permit, UseServer},
     identity::VerifiedCaller,
     ports::{HostedBody, HostedRequest, HostedResponse},
+    room::Share,
     session::{self, Begun},
     timeout::within,
 };

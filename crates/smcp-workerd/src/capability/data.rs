@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::stream;
 use http::{Request, Response, StatusCode};
-use smcp_core::ports::{BindingService, HostedBody, Workload};
+use smcp_core::ports::{BindingService, HostedBody, STORAGE_OPERATIONS_PER_CALL, Workload};
 
-use super::Services;
+use super::{
+    Services,
+    refusal::{self, Told},
+};
 use crate::config::bindings::BINDING_HEADER;
 
 /// Serves one request: by the binding it is for, to the store of that name, of the workload's own tenant.
@@ -19,11 +20,14 @@ pub(super) async fn serve(
     let binding = request.headers_mut().remove(BINDING_HEADER);
     let found = binding.as_ref().and_then(|name| find(services, workload, name.to_str().ok()?));
     let Some((service, store)) = found else {
-        return refusal(StatusCode::NOT_FOUND, "this server has no such binding\n");
+        let message = "this server has no such binding".to_owned();
+        return refusal::phrased(&Told { status: StatusCode::NOT_FOUND, message });
     };
     if !workload.budgets.storage.take() {
-        let why = "no storage operations are left: each call adds some, as limits.storage_operations says\n";
-        return refusal(StatusCode::TOO_MANY_REQUESTS, why);
+        let message = format!(
+            "no storage operations are left: each call of the server adds {STORAGE_OPERATIONS_PER_CALL}"
+        );
+        return refusal::phrased(&Told { status: StatusCode::TOO_MANY_REQUESTS, message });
     }
     service.serve(workload, store, request).await
 }
@@ -39,11 +43,4 @@ fn find<'a>(
     let d1 = manifest.d1.iter().map(|one| (&one.binding, &one.database, &services.d1));
     let mut all = kv.chain(objects).chain(d1);
     all.find(|(binding, ..)| *binding == name).map(|(_, store, service)| (&**service, store.as_str()))
-}
-
-fn refusal(status: StatusCode, sentence: &'static str) -> Response<HostedBody> {
-    let once = stream::once(std::future::ready(Ok(Bytes::from_static(sentence.as_bytes()))));
-    let mut response: Response<HostedBody> = Response::new(Box::pin(once));
-    *response.status_mut() = status;
-    response
 }

@@ -2,32 +2,41 @@
 
 mod bulk;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 use smcp_core::{
     ports::{BindingService, HostedBody, Workload},
+    room::{Room, Share},
     storage::{
         Store,
         kv::{Expiry, Kv, ListKeys, MAX_VALUE_BYTES, NewEntry},
     },
 };
-use smcp_types::{Error, Result, limits::MAX_INTEGER};
+use smcp_types::{Error, Result, TenantId, limits::MAX_INTEGER};
 use tokio::sync::Semaphore;
 
 use super::{Stores, body, refusal, uri};
 
 /// JSON that goes with a value, both ways.
 const METADATA: HeaderName = HeaderName::from_static("cf-kv-metadata");
-/// Values in memory at once, over all processes; each has at most 25 MiB. Who comes later waits.
+/// Values being sealed, opened, read and written at once, over all tenants; each has at most 25 MiB. Who comes later
+/// waits. Nothing that a process paces happens meanwhile: what it sends has come before, what it reads goes after.
 const VALUES_AT_ONCE: usize = 16;
+/// Those of one tenant: many requests of one must not be a long queue for the others.
+const OF_A_TENANT: usize = 2;
 
 /// Serves KV bindings.
 pub struct KvService {
     stores: Arc<Stores>,
     values: Semaphore,
+    tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
+    room: Arc<Room>,
 }
 
 /// A page of a list, as the wire has it.
@@ -53,7 +62,8 @@ impl KvService {
     /// A service for these stores.
     #[must_use]
     pub fn new(stores: Arc<Stores>) -> Self {
-        Self { stores, values: Semaphore::new(VALUES_AT_ONCE) }
+        let (values, tenants, room) = (Semaphore::new(VALUES_AT_ONCE), Mutex::default(), Arc::default());
+        Self { stores, values, tenants, room }
     }
 
     async fn answer(
@@ -66,15 +76,28 @@ impl KvService {
         let (head, body) = request.into_parts();
         let path = head.uri.path().strip_prefix('/').unwrap_or_default();
         let query = uri::query(&head.uri)?;
-        // Held until the answer is made; what it then streams is one value's bytes and its turn is over.
+        let mut share = Share::new(&self.room, store.tenant);
+        let sent = match (&head.method, path) {
+            (&Method::POST, "bulk/get") => Some((bulk::MAX_REQUEST, "a bulk request")),
+            (&Method::PUT, _) => Some((MAX_VALUE_BYTES, "a KV value")),
+            (_, _) => None,
+        };
+        let value = match sent {
+            Some(bound) => body::read((&head.headers, body), bound, &mut share).await?,
+            None => Vec::new(),
+        };
+        let own = self.tenant(store.tenant);
+        let _own_turn = own.acquire().await.map_err(Error::internal)?;
         let _turn = self.values.acquire().await.map_err(Error::internal)?;
         match (&head.method, path) {
-            (&Method::GET, "") => list(&storage.kv, store, &query).await,
-            (&Method::POST, "bulk/get") => bulk::get(&storage.kv, store, &head.headers, body).await,
-            (&Method::GET, path) => get(&storage.kv, store, &key(path)?).await,
+            (&Method::GET, "") => list(&storage.kv, store, &query, share).await,
+            (&Method::POST, "bulk/get") => {
+                let found = bulk::get(&storage.kv, store, &value).await?;
+                json(&found, share)
+            }
+            (&Method::GET, path) => get(&storage.kv, store, &key(path)?, share).await,
             (&Method::PUT, path) => {
                 let key = key(path)?;
-                let value = body::read(&head.headers, body, MAX_VALUE_BYTES, "a KV value").await?;
                 let metadata = metadata(&head.headers)?;
                 let new = NewEntry { value: &value, metadata: metadata.as_deref(), expiry: expiry(&query)? };
                 storage.kv.put(store, &key, new).await?;
@@ -86,6 +109,20 @@ impl KvService {
             }
             (_, _) => Ok(refusal::bare(StatusCode::METHOD_NOT_ALLOWED)),
         }
+    }
+}
+
+impl KvService {
+    /// The turns of a tenant; gone when nobody of it waits.
+    fn tenant(&self, tenant: TenantId) -> Arc<Semaphore> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = tenants.get(&tenant).and_then(Weak::upgrade) {
+            return turns;
+        }
+        tenants.retain(|_, turns| turns.strong_count() > 0);
+        let turns = Arc::new(Semaphore::new(OF_A_TENANT));
+        tenants.insert(tenant, Arc::downgrade(&turns));
+        turns
     }
 }
 
@@ -105,11 +142,11 @@ impl BindingService for KvService {
     }
 }
 
-async fn get(kv: &Kv, store: Store<'_>, key: &str) -> Result<Response<HostedBody>> {
+async fn get(kv: &Kv, store: Store<'_>, key: &str, share: Share) -> Result<Response<HostedBody>> {
     let Some(mut entry) = kv.get(store, key).await? else {
         return Ok(refusal::bare(StatusCode::NOT_FOUND));
     };
-    let mut response = Response::new(body::whole(std::mem::take(&mut *entry.value)));
+    let mut response = Response::new(body::held(std::mem::take(&mut *entry.value), share)?);
     if let Some(json) = entry.metadata {
         // JSON has ASCII line breaks at most between tokens; the header must not.
         let value = HeaderValue::from_bytes(json.replace(['\r', '\n'], " ").as_bytes());
@@ -119,7 +156,12 @@ async fn get(kv: &Kv, store: Store<'_>, key: &str) -> Result<Response<HostedBody
     Ok(response)
 }
 
-async fn list(kv: &Kv, store: Store<'_>, query: &[(String, String)]) -> Result<Response<HostedBody>> {
+async fn list(
+    kv: &Kv,
+    store: Store<'_>,
+    query: &[(String, String)],
+    share: Share,
+) -> Result<Response<HostedBody>> {
     let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let limit = parameter("key_count_limit")
         .map(|text| text.parse::<u32>().map_err(|_| Error::invalid("a list has a limit of 1 to 1000 keys")));
@@ -134,7 +176,7 @@ async fn list(kv: &Kv, store: Store<'_>, query: &[(String, String)]) -> Result<R
         expiration: key.expires_at.map(|at| at.0.div_euclid(1000)),
         metadata: key.metadata,
     });
-    json(&Page { keys: keys.collect(), list_complete: page.cursor.is_none(), cursor: page.cursor })
+    json(&Page { keys: keys.collect(), list_complete: page.cursor.is_none(), cursor: page.cursor }, share)
 }
 
 /// The key that a path stands for: one segment, percent-encoded.
@@ -163,9 +205,9 @@ fn metadata(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 /// A JSON answer.
-fn json(value: &impl Serialize) -> Result<Response<HostedBody>> {
+fn json(value: &impl Serialize, share: Share) -> Result<Response<HostedBody>> {
     let bytes = serde_json::to_vec(value).map_err(Error::internal)?;
-    let mut response = Response::new(body::whole(bytes));
+    let mut response = Response::new(body::held(bytes, share)?);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }

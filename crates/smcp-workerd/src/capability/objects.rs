@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use smcp_core::{
     ports::{BindingService, HostedBody, Workload},
+    room::{Room, Share},
     storage::{
         Store,
         objects::{ListObjects, NewObject, Object, Objects, Outcome, UploadedPart, head::Checksums},
@@ -30,16 +31,20 @@ const REQUEST: HeaderName = HeaderName::from_static("cf-r2-request");
 /// Longest JSON of a request: a thousand keys of 1024 bytes, or ten thousand parts, with room for escapes.
 const MAX_METADATA: usize = 4 << 20;
 
+/// What a request takes of the room beside its metadata: a piece of content, open and sealed.
+const PIECES: usize = 2 << 20;
+
 /// Serves object bindings.
 pub struct ObjectsService {
     stores: Arc<Stores>,
+    room: Arc<Room>,
 }
 
 impl ObjectsService {
     /// A service for these stores.
     #[must_use]
     pub fn new(stores: Arc<Stores>) -> Self {
-        Self { stores }
+        Self { stores, room: Arc::default() }
     }
 
     async fn answer(
@@ -50,9 +55,13 @@ impl ObjectsService {
     ) -> Result<Response<HostedBody>, R2Error> {
         let storage = self.stores.of(from);
         let (head, body) = request.into_parts();
+        // Kept until the last piece has been read or written, however slowly.
+        let mut share = Share::new(&self.room, store.tenant);
+        share.set(PIECES)?;
         if head.method == Method::GET {
             let text = head.headers.get(REQUEST).ok_or_else(|| Error::invalid("CF-R2-Request is missing"))?;
-            return read(&storage.objects, store, Request::parse(text.as_bytes())?).await;
+            let read = read(&storage.objects, store, Request::parse(text.as_bytes())?).await?;
+            return Ok(read.map(|body| body::with_share(body, share)));
         }
         if head.method != Method::PUT {
             return Err(Error::invalid("reads are GET, writes are PUT").into());
@@ -67,6 +76,7 @@ impl ObjectsService {
         let content = length
             .checked_sub(size as u64)
             .ok_or_else(|| Error::invalid("the body is shorter than its metadata"))?;
+        share.set(PIECES + size)?;
         let (metadata, body) = split(body, size).await?;
         write(&storage.objects, store, Request::parse(&metadata)?, (content, body)).await
     }

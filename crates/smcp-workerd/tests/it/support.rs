@@ -362,6 +362,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2], 
     let settings = Settings {
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
         allowed_origins: Vec::new(),
+        networks: Vec::new(),
     };
     let (ring, vault) = smcp_testkit::open_keys(&stores, &clock).await.unwrap();
     let sealer = Arc::clone(&vault);

@@ -8,8 +8,8 @@ use super::{
     duration,
     node::{DEFAULT_DRAIN, DEFAULT_IDLE_AFTER, DEFAULT_LISTEN, DEFAULT_MAX_AWAKE},
     setting::{
-        DATA, DRAIN, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT,
-        SANDBOX_WITHOUT,
+        DATA, DRAIN, EGRESS_NETWORKS, ENDPOINT, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY_FILE, MAX_AWAKE,
+        SANDBOX_STRICT, SANDBOX_WITHOUT,
     },
 };
 
@@ -36,7 +36,7 @@ pub(crate) fn default_text(layers: &Layers, setting: &Setting) -> Option<String>
         Some(DEFAULT_MAX_AWAKE.to_string())
     } else if is(DRAIN) {
         Some(duration::shown(DEFAULT_DRAIN))
-    } else if is(SANDBOX_WITHOUT) {
+    } else if is(EGRESS_NETWORKS) || is(SANDBOX_WITHOUT) {
         Some("none".to_owned())
     } else if is(SANDBOX_STRICT) {
         Some("false".to_owned())

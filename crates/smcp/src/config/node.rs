@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use smcp_core::settings::ExternalUrl;
+use smcp_core::settings::{ExternalUrl, OpenedNetwork};
 use smcp_types::Secret;
 use smcp_workerd::sandbox::Layer;
 
@@ -10,9 +10,9 @@ use super::{
     Layers, Source, duration,
     layers::Reading,
     setting::{
-        ALLOWED_ORIGINS, DATA, DRAIN, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE,
-        MAX_AWAKE, NEXT_MASTER_KEY, NEXT_MASTER_KEY_FILE, SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT,
-        WORKERD,
+        ALLOWED_ORIGINS, DATA, DRAIN, EGRESS_NETWORKS, EXTERNAL_URL, IDLE_AFTER, LISTEN, MASTER_KEY,
+        MASTER_KEY_FILE, MAX_AWAKE, NEXT_MASTER_KEY, NEXT_MASTER_KEY_FILE, SANDBOX_STRICT, SANDBOX_UID_BASE,
+        SANDBOX_WITHOUT, WORKERD,
     },
 };
 use crate::node::{NodeConfig, SandboxConfig};
@@ -42,6 +42,7 @@ pub(crate) struct NodeSettings {
     idle_after: Duration,
     max_awake: usize,
     drain: Duration,
+    networks: Vec<OpenedNetwork>,
     sandbox: SandboxConfig,
 }
 
@@ -84,6 +85,7 @@ impl NodeSettings {
             Ok(_) | Err(_) => Err(format!("must be between 1 and 4096: {text:?}")),
         });
         let drain = reading.one(&DRAIN, duration);
+        let networks = reading.many(&EGRESS_NETWORKS, |text, _| text.parse());
         let sandbox = sandbox(&mut reading);
         let settings = data.map(|data| Self {
             data,
@@ -98,6 +100,7 @@ impl NodeSettings {
             idle_after: idle_after.map_or(DEFAULT_IDLE_AFTER, |(duration, _)| duration),
             max_awake: max_awake.map_or(DEFAULT_MAX_AWAKE, |(places, _)| places),
             drain: drain.map_or(DEFAULT_DRAIN, |(duration, _)| duration),
+            networks: networks.map_or_else(Vec::new, |(networks, _)| networks),
             sandbox,
         });
         reading.finish(settings)
@@ -118,6 +121,7 @@ impl NodeSettings {
             idle_after: self.idle_after,
             max_awake: self.max_awake,
             drain: self.drain,
+            networks: self.networks,
             sandbox: self.sandbox,
             json,
         }

@@ -122,6 +122,13 @@ pub(crate) const DRAIN: Setting = setting(
     "how long calls under way may take when the node stops",
 );
 
+pub(crate) const EGRESS_NETWORKS: Setting = setting(
+    "egress.networks",
+    None,
+    "SMCP_EGRESS_NETWORKS",
+    Shape::List,
+    "networks that are not public and that single servers may reach: tenant/server=10.1.0.0/16",
+);
 pub(crate) const SANDBOX_WITHOUT: Setting = setting(
     "sandbox.without",
     Some("--sandbox-without"),
@@ -145,7 +152,7 @@ pub(crate) const SANDBOX_UID_BASE: Setting = setting(
 );
 
 /// Every setting, in the order they are shown.
-pub(crate) const ALL: [&Setting; 18] = [
+pub(crate) const ALL: [&Setting; 19] = [
     &ENDPOINT,
     &KEY,
     &TENANT,
@@ -161,6 +168,7 @@ pub(crate) const ALL: [&Setting; 18] = [
     &IDLE_AFTER,
     &MAX_AWAKE,
     &DRAIN,
+    &EGRESS_NETWORKS,
     &SANDBOX_WITHOUT,
     &SANDBOX_STRICT,
     &SANDBOX_UID_BASE,

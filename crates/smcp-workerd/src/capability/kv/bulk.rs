@@ -1,22 +1,15 @@
 //! Getting many values at once.
 
-use http::{HeaderMap, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use smcp_core::{
-    ports::HostedBody,
-    storage::{
-        Store,
-        kv::{Entry, Kv, MAX_BULK, MAX_VALUE_BYTES},
-    },
+use smcp_core::storage::{
+    Store,
+    kv::{Entry, Kv, MAX_BULK, MAX_VALUE_BYTES},
 };
 use smcp_types::{Error, Refusal, Result};
 
-use super::json;
-use crate::capability::body;
-
 /// Longest request: a hundred keys of 512 bytes, every byte escaped.
-const MAX_REQUEST: usize = 512 << 10;
+pub(super) const MAX_REQUEST: usize = 512 << 10;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,14 +30,8 @@ enum Kind {
 }
 
 /// Answers with an object of keys and values; together they are bounded like one value.
-pub(super) async fn get(
-    kv: &Kv,
-    store: Store<'_>,
-    headers: &HeaderMap,
-    body: HostedBody,
-) -> Result<Response<HostedBody>> {
-    let request = body::read(headers, body, MAX_REQUEST, "a bulk request").await?;
-    let wanted: Wanted = serde_json::from_slice(&request)
+pub(super) async fn get(kv: &Kv, store: Store<'_>, request: &[u8]) -> Result<Map<String, Value>> {
+    let wanted: Wanted = serde_json::from_slice(request)
         .map_err(|error| Error::invalid(format!("the bulk request does not parse: {error}")))?;
     if wanted.keys.is_empty() || wanted.keys.len() > MAX_BULK {
         return Err(Error::invalid(format!("a bulk get has 1 to {MAX_BULK} keys")));
@@ -69,7 +56,7 @@ pub(super) async fn get(
         };
         found.insert(key, value);
     }
-    json(&found)
+    Ok(found)
 }
 
 fn shown(key: &str, entry: Entry, kind: Kind, with_metadata: bool) -> Result<Value> {

@@ -142,3 +142,41 @@ async fn nobody_sees_anothers_and_a_trial_sees_nothing() {
     let next = workload(ONE, Purpose::Trial);
     assert_eq!(get(&next, "n").await.0, 404, "the next trial begins anew");
 }
+
+#[tokio::test]
+async fn who_sends_slowly_holds_up_nobody() {
+    let bench = Bench::new().await;
+    let two = workload(TWO, Purpose::Serving);
+    let slow = |_| {
+        let never_ends = stream::iter([Ok(vec![0_u8; 10].into())]).chain(stream::pending());
+        let request = Request::builder().method("PUT").uri("/slow").body(Box::pin(never_ends) as HostedBody);
+        bench.service.serve(&bench.one, "n", request.unwrap())
+    };
+    let mut waiting: Vec<_> = (0..64).map(slow).map(Box::pin).collect();
+    for put in &mut waiting {
+        assert!(futures_util::FutureExt::now_or_never(put).is_none(), "its value is still to come");
+    }
+    assert_eq!(bench.ask("GET", "/other").await.0, 404, "the same tenant is served");
+    let request = Request::builder().method("GET").uri("/other").body(body(&[])).unwrap();
+    assert_eq!(bench.service.serve(&two, "n", request).await.status(), 404, "and so is another");
+}
+
+#[tokio::test]
+async fn values_that_nobody_takes_fill_the_tenants_room_alone() {
+    let bench = Bench::new().await;
+    let two = workload(TWO, Purpose::Serving);
+    let large = || -> HostedBody { Box::pin(stream::iter([Ok(vec![b'x'; 24 << 20].into())])) };
+    assert_eq!(bench.send("PUT", "/large", large()).await.0, 200);
+    let get = || Request::builder().method("GET").uri("/large").body(body(&[])).unwrap();
+    let mut untaken = Vec::new();
+    for _ in 0..2 {
+        let answer = bench.service.serve(&bench.one, "n", get()).await;
+        assert_eq!(answer.status(), 200);
+        untaken.push(answer);
+    }
+    let (status, phrase, ..) = bench.ask("GET", "/large").await;
+    assert!(status == 507 && phrase.contains("fills the room"), "{status} {phrase}");
+    assert_eq!(bench.service.serve(&two, "n", get()).await.status(), 404, "another tenant has its own");
+    untaken.clear();
+    assert_eq!(bench.ask("GET", "/large").await.0, 200);
+}

@@ -1,4 +1,4 @@
-//! Room in the platform's memory for answers on their way, shared out between tenants.
+//! Room in the platform's memory for bytes on their way to and from hosted code, shared out between tenants.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,14 @@ use std::{
 use bytes::Bytes;
 use smcp_types::{Error, Refusal, Result, TenantId};
 
-/// The most bytes that answers of one tenant may take at the same time.
+/// The most bytes that one tenant's may take at the same time.
 const PER_TENANT: usize = 64 << 20;
-/// The most bytes that all answers together may take.
+/// The most bytes that all together may take.
 const IN_ALL: usize = 256 << 20;
 
-/// What answers take: those being read from hosted code, and those that slow clients have not taken yet.
+/// What they take: bytes that are being read, and bytes that whoever reads slowly has not taken yet.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub struct Room {
     taken: Mutex<Taken>,
 }
 
@@ -25,16 +25,18 @@ struct Taken {
     tenants: HashMap<TenantId, usize>,
 }
 
-/// What one answer takes; given back when it is dropped.
+/// What one answer or request takes; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     room: Arc<Room>,
     tenant: TenantId,
     bytes: usize,
 }
 
 impl Share {
-    pub(crate) fn new(room: &Arc<Room>, tenant: TenantId) -> Self {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(room: &Arc<Room>, tenant: TenantId) -> Self {
         Self { room: Arc::clone(room), tenant, bytes: 0 }
     }
 
@@ -42,13 +44,13 @@ impl Share {
     ///
     /// # Errors
     /// `Unavailable` when the tenant, or all together, have no room left.
-    pub(crate) fn set(&mut self, bytes: usize) -> Result<()> {
+    pub fn set(&mut self, bytes: usize) -> Result<()> {
         let mut taken = self.room.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let in_all = taken.in_all - self.bytes + bytes;
         let tenant = taken.tenants.get(&self.tenant).copied().unwrap_or_default() - self.bytes + bytes;
         if bytes > self.bytes && (in_all > IN_ALL || tenant > PER_TENANT) {
             let whose = if tenant > PER_TENANT { "this tenant's servers" } else { "all servers" };
-            let message = format!("answers of {whose} that are on their way fill the room there is for them");
+            let message = format!("what is on its way for {whose} fills the room there is for it");
             return Err(Error::Unavailable(Refusal::new(message).hint("ask again, or for less at a time")));
         }
         taken.in_all = in_all;
@@ -61,8 +63,9 @@ impl Share {
         Ok(())
     }
 
-    /// The bytes of an answer, which take their share until the last of them is gone.
-    pub(crate) fn hold(self, bytes: Vec<u8>) -> Bytes {
+    /// The bytes, which take their share until the last of them is gone.
+    #[must_use]
+    pub fn hold(self, bytes: Vec<u8>) -> Bytes {
         Bytes::from_owner(Held { bytes, _share: self })
     }
 }

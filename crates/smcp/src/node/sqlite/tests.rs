@@ -112,6 +112,9 @@ async fn released_steps_do_not_change() {
     insta::assert_snapshot!(table, @r"
     control 1 3c651595fb12611f
     control 2 39bd7ea3ccb8c5db
+    control 3 0d3b12d262f8884f
+    control 4 e39b9e5a653bfb17
     events 1 cc238638584d9301
+    events 2 df88a2090eab1ede
     ");
 }

@@ -26,6 +26,9 @@ pub struct ResealedStore {
     pub resealed: u64,
     /// Things that do not open. They stay as they are, and so does the key they name.
     pub damaged: u64,
+    /// Things that somebody is writing. They keep their key until they are there or given up.
+    #[serde(default)]
+    pub waiting: u64,
     /// Whether this pass has looked at everything there.
     pub done: bool,
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     Stores,
     ports::{Blobs, Kind, Place, Resealable, Resealed, Sealer, ServerStore, VersionRef, VersionStore},
-    vault::key_of,
+    vault::{count, has_to_move},
 };
 
 /// The first bytes of every bundle, below its seal; the digit is the format's version.
@@ -110,10 +110,10 @@ impl BundleStore {
         };
         let plain = if is_in_the_clear(&bytes) {
             Zeroizing::new(bytes.to_vec())
-        } else if key_of(&bytes).is_some_and(|key| !retiring.contains(&key)) {
-            return Ok(false);
-        } else {
+        } else if has_to_move(&bytes, retiring) {
             self.sealer.open(&Names::of(version).place(version.tenant), &bytes).await?
+        } else {
+            return Ok(false);
         };
         self.put_plain(version, &plain).await?;
         if self.versions.get(version).await?.is_none() {
@@ -157,14 +157,8 @@ impl Resealable for BundleStore {
         let mut coming = all.range((begin, Bound::Unbounded));
         let mut step = Resealed::default();
         for (server, digest) in coming.by_ref().take(limit as usize) {
-            match self.reseal_one(&VersionRef { tenant, server: *server, digest: *digest }, retiring).await {
-                Ok(changed) => step.changed += u64::from(changed),
-                Err(Error::Damaged(refusal)) => {
-                    tracing::error!(tenant.id = %tenant, private = refusal.private, "a bundle does not open");
-                    step.damaged += 1;
-                }
-                Err(error) => return Err(error),
-            }
+            let version = VersionRef { tenant, server: *server, digest: *digest };
+            count(&mut step, tenant, self.reseal_one(&version, retiring).await)?;
             step.next = Some(format!("{server}/{digest}"));
         }
         if coming.next().is_none() {

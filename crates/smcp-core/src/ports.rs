@@ -5,6 +5,7 @@ mod kv_rows;
 mod object_rows;
 mod outbound;
 mod records;
+mod sealed_rows;
 mod sealing;
 mod secrets;
 mod stores;
@@ -25,6 +26,7 @@ pub use records::{
     RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
     VersionSummary,
 };
+pub use sealed_rows::{KvSeal, ObjectSeal, PartSeal, SealedRows};
 pub use sealing::{Kind, MasterKeys, Place, Resealable, Resealed, Sealer};
 pub use secrets::SecretSource;
 pub use stores::{

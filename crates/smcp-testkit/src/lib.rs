@@ -10,7 +10,7 @@ mod sim_fleet;
 mod world;
 
 pub use clock::FakeClock;
-pub use contract::{check_stores, kv_rows::check_kv_rows};
+pub use contract::{check_stores, kv_rows::check_kv_rows, sealed_rows::check_sealed_rows};
 pub use keys::{MemoryMasterKeys, master_key, open_keys, vault};
 pub use memory::MemoryStores;
 pub use scripted::{Scripted, ScriptedIsolates};

@@ -242,7 +242,7 @@ async fn assemble(
         ring,
         vault,
         master_keys: kept,
-        sealed: Vec::new(),
+        sealed: storage.resealable(),
         secrets,
         stores,
     };
@@ -310,7 +310,8 @@ fn storage(
     Arc::new(Storage::new(StorageParts {
         kv: rows.clone(),
         objects: rows.clone(),
-        uploads: rows,
+        uploads: rows.clone(),
+        sealed: rows,
         blobs: Arc::clone(blobs),
         sealer,
         clock,

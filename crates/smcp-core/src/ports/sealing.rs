@@ -23,13 +23,11 @@ pub enum Kind {
     Bundle,
     /// A compiled workerd configuration: the hosted code again.
     CompiledConfig,
-    /// The database file of a D1 binding.
-    D1File,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Secret,
         Self::KvValue,
         Self::KvMetadata,
@@ -37,7 +35,6 @@ impl Kind {
         Self::ObjectMetadata,
         Self::Bundle,
         Self::CompiledConfig,
-        Self::D1File,
     ];
 
     /// Whether it is made again when it does not open, so that nobody has to move it to a newer key.
@@ -50,8 +47,7 @@ impl Kind {
             | Self::KvMetadata
             | Self::ObjectChunk
             | Self::ObjectMetadata
-            | Self::Bundle
-            | Self::D1File => false,
+            | Self::Bundle => false,
         }
     }
 
@@ -66,7 +62,6 @@ impl Kind {
             Self::ObjectMetadata => "object metadata",
             Self::Bundle => "bundle",
             Self::CompiledConfig => "compiled configuration",
-            Self::D1File => "d1 file",
         }
     }
 }
@@ -109,6 +104,8 @@ pub struct Resealed {
     pub changed: u64,
     /// Things that did not open and stay as they are; each is in the log.
     pub damaged: u64,
+    /// Things under a retiring key that stay for now: somebody is writing what they are part of.
+    pub waiting: u64,
     /// Where the next step goes on; `None` when everything has been looked at.
     pub next: Option<String>,
 }

@@ -40,6 +40,8 @@ pub struct StoreProgress {
     pub resealed: u64,
     /// Things that do not open.
     pub damaged: u64,
+    /// Things that somebody is writing: looked at again soon.
+    pub waiting: u64,
     /// Whether everything in it has been looked at.
     pub done: bool,
 }
@@ -59,6 +61,7 @@ impl Progress {
             store: store.name(),
             resealed: 0,
             damaged: 0,
+            waiting: 0,
             done: false,
         };
         Self { stores: stores.iter().map(each).collect(), again_at: None }
@@ -70,6 +73,10 @@ impl Progress {
 
     fn damaged(&self) -> u64 {
         self.stores.iter().map(|store| store.damaged).sum()
+    }
+
+    fn waiting(&self) -> u64 {
+        self.stores.iter().map(|store| store.waiting).sum()
     }
 }
 
@@ -157,7 +164,9 @@ impl Rotation {
                 return Ok(());
             }
             if progress.resealed() == 0 {
-                return self.move_on(&leaving, begun).await;
+                // What is being written is there or gone when it is looked at next, in a minute.
+                let finished = progress.waiting() == 0;
+                return if finished { self.move_on(&leaving, begun).await } else { Ok(()) };
             }
         }
         Ok(())
@@ -180,11 +189,12 @@ impl Rotation {
         for (index, store) in self.stores.iter().enumerate() {
             let mut after: Option<String> = None;
             loop {
-                let Resealed { changed, damaged, next } =
+                let Resealed { changed, damaged, waiting, next } =
                     store.reseal(tenant, ids, after.as_deref(), STEP).await?;
                 let so_far = &mut progress.stores[index];
                 so_far.resealed += changed;
                 so_far.damaged += damaged;
+                so_far.waiting += waiting;
                 so_far.done = next.is_none();
                 self.note(tenant, progress);
                 if next.is_none() {

@@ -89,6 +89,7 @@ fn resealing(progress: Progress) -> Resealing {
         store: store.store.to_owned(),
         resealed: store.resealed,
         damaged: store.damaged,
+        waiting: store.waiting,
         done: store.done,
     });
     Resealing { stores: stores.collect(), again_at: progress.again_at.map(|at| at.0) }

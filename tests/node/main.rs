@@ -5,6 +5,7 @@
 mod deploys;
 mod egress;
 mod identity;
+mod keys;
 mod life;
 mod limits;
 mod storage;

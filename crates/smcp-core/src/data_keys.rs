@@ -62,6 +62,7 @@ impl Platform {
         self.authority.authorize::<DestroyData>(&ctx.caller, On::Tenant(tenant))?;
         self.bundles.seal_what_is_in_the_clear(tenant.id).await?;
         let destroyed = self.vault.destroy(tenant.id).await?;
+        self.secrets.forget_all();
         self.rotation.wake(tenant.id);
         tracing::warn!(tenant.id = %tenant.id, keys = destroyed, "a tenant's data has been destroyed");
         self.data_keys_of(tenant).await

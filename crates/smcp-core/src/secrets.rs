@@ -46,7 +46,7 @@ impl Secrets {
         Ok(missing)
     }
 
-    /// Forgets every value: called when a server is gone.
+    /// Forgets every value: called when a server is gone, or a tenant's keys are.
     pub(crate) fn forget_all(&self) {
         self.known.forget_all();
     }

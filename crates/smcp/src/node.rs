@@ -26,7 +26,7 @@ use smcp_core::{
     keyring::Keyring,
     keys::IssuedKey,
     logbook::Logbook,
-    master::Master,
+    master::{Master, MasterKey},
     ports::{Blobs, Clock, Entropy, Outbound, Sealer, VersionRef},
     secrets::Secrets,
     settings::{ExternalUrl, OpenedNetwork, Settings},
@@ -195,8 +195,10 @@ async fn assemble(
 ) -> Result<Node> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    // Before there is a database: without a key, a new one is made only where nothing needs the old one.
+    let kept = KeptKeys::open(config, &data, Arc::clone(&entropy))?;
     let stores = stores(&data, clock.as_ref()).await?;
-    let Keys { ring, vault, kept } = keys(config, &data, &stores, (&clock, &entropy)).await?;
+    let Keys { ring, vault, kept } = keys(kept, &stores, (&clock, &entropy)).await?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
@@ -269,12 +271,10 @@ struct Keys {
 
 /// Unlocks the keys before anything else stands on them.
 async fn keys(
-    config: &NodeConfig,
-    data: &DataDir,
+    (kept, given): (KeptKeys, Vec<MasterKey>),
     stores: &Stores,
     (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
 ) -> Result<Keys> {
-    let (kept, given) = KeptKeys::open(config, data, Arc::clone(entropy))?;
     let (ring, wrapped) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
     let master = Arc::new(Master::unlock(&given, ring, wrapped, Arc::clone(entropy)).await?);
     kept.finish(master.id())?;

@@ -1,5 +1,7 @@
 //! The rows in files against their contract, and objects with real rows, blobs and keys.
 
+mod keys;
+
 use std::time::Duration;
 
 use futures_util::StreamExt as _;

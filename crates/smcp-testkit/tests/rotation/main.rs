@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod storage;
+
 use std::{
     collections::BTreeMap,
     pin::pin,
@@ -19,6 +21,7 @@ use proptest::{
 use smcp_core::{
     Ctx, Opened, Platform, Ports, Stores,
     data_keys::DataKeys,
+    keyring::Keyring,
     logbook::Logbook,
     ports::{Clock, DataKeyState, Resealable, Resealed, TenantRecord},
     secrets::Secrets,
@@ -83,7 +86,7 @@ impl Resealable for Shelf {
         coming.retain(|key, _| after.is_none_or(|after| key.as_str() > after));
         let mut step = Resealed { next: coming.keys().nth(AT_ONCE - 1).cloned(), ..Resealed::default() };
         for (key, (version, sealed)) in coming.into_iter().take(AT_ONCE) {
-            if !key_of(&sealed).is_some_and(|id| retiring.contains(&id)) {
+            if key_of(&sealed).is_some_and(|id| !retiring.contains(&id)) {
                 continue;
             }
             let plain = match self.vault.open(&Self::place(tenant, &key, version), &sealed).await {
@@ -164,28 +167,32 @@ impl World {
         self.keys().keys.iter().map(|key| key.state).collect()
     }
 
-    /// Runs a round of resealing for so many steps, doing something between them; `false` when it was cut off there.
-    fn round(&self, steps: usize, mut between: impl FnMut(usize)) -> bool {
-        let mut round = pin!(self.platform.rotation().round());
-        let mut context = Context::from_waker(Waker::noop());
-        for step in 0..steps {
-            match round.as_mut().poll(&mut context) {
-                Poll::Ready(done) => {
-                    done.unwrap();
-                    return true;
-                }
-                Poll::Pending => {
-                    between(step);
-                    self.clock.advance(Duration::from_millis(2));
-                }
-            }
-        }
-        false
+    fn round(&self, steps: usize, between: impl FnMut(usize)) -> bool {
+        round(&self.platform, &self.clock, steps, between)
     }
 
     fn whole_round(&self) {
         assert!(self.round(1_000, |_| ()), "it does not end");
     }
+}
+
+/// Runs a round of resealing for so many steps, doing something between them; `false` when it was cut off there.
+fn round(platform: &Platform, clock: &FakeClock, steps: usize, mut between: impl FnMut(usize)) -> bool {
+    let mut round = pin!(platform.rotation().round());
+    let mut context = Context::from_waker(Waker::noop());
+    for step in 0..steps {
+        match round.as_mut().poll(&mut context) {
+            Poll::Ready(done) => {
+                done.unwrap();
+                return true;
+            }
+            Poll::Pending => {
+                between(step);
+                clock.advance(Duration::from_millis(2));
+            }
+        }
+    }
+    false
 }
 
 fn start(
@@ -196,6 +203,17 @@ fn start(
     let shared: Arc<dyn Clock> = clock.clone();
     let (ring, vault) = now(open_keys(stores, &shared)).unwrap();
     let shelf = Arc::new(Shelf { vault: vault.clone(), kinds, things: Mutex::new(things) });
+    (open(stores, clock, (ring, vault), vec![shelf.clone()]), shelf)
+}
+
+/// A platform over these stores whose rotations move what is in `sealed`.
+fn open(
+    stores: &Stores,
+    clock: &Arc<FakeClock>,
+    (ring, vault): (Arc<Keyring>, Arc<Vault>),
+    sealed: Vec<Arc<dyn Resealable>>,
+) -> Opened {
+    let shared: Arc<dyn Clock> = clock.clone();
     let ports = Ports {
         clock: shared.clone(),
         entropy: Arc::new(CountingEntropy::default()),
@@ -207,7 +225,7 @@ fn start(
         ring,
         vault,
         master_keys: Arc::new(MemoryMasterKeys::default()),
-        sealed: vec![shelf.clone()],
+        sealed,
         stores: stores.clone(),
     };
     let settings = Settings {
@@ -215,7 +233,7 @@ fn start(
         allowed_origins: Vec::new(),
         networks: Vec::new(),
     };
-    (now(Platform::open(settings, ports)).unwrap(), shelf)
+    now(Platform::open(settings, ports)).unwrap()
 }
 
 use DataKeyState::{Active, Destroyed, Retired, Retiring};

@@ -44,6 +44,7 @@ use smcp_workerd::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinSet,
 };
 
 use data::DataDir;
@@ -153,12 +154,17 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
         tracing::info!("stopping: requests under way may finish");
         node.platform.begin_stop();
     };
+    // On its own, not between the turns of the listener; ends with the node, at any step.
+    let mut resealing = JoinSet::new();
+    let platform = Arc::clone(&node.platform);
+    resealing.spawn(async move { platform.rotation().run().await });
     tokio::select! {
         () = listen::serve(listener, router, clock, stopped, config.drain) => {}
         () = node.logbook.run() => {}
         () = sweep(&node) => {}
-        () = node.platform.rotation().run() => {}
+        _ = resealing.join_next() => {}
     }
+    drop(resealing);
     node.stop(config.drain).await
 }
 

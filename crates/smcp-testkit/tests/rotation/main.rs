@@ -33,11 +33,14 @@ use smcp_testkit::{
 };
 use smcp_types::{DataKeyId, Error, RequestId, Result, TenantId};
 
+/// Versions and sealed bytes by name.
+type Things = BTreeMap<String, (u64, Vec<u8>)>;
+
 /// A store of sealed things as any other: a version for each change, and updates that name the one they saw.
 struct Shelf {
     vault: Arc<Vault>,
     kinds: &'static [Kind],
-    things: Mutex<BTreeMap<String, (u64, Vec<u8>)>>,
+    things: Mutex<Things>,
 }
 
 /// Few, so that a pass has many steps.
@@ -198,7 +201,7 @@ fn round(platform: &Platform, clock: &FakeClock, steps: usize, mut between: impl
 fn start(
     stores: &Stores,
     clock: &Arc<FakeClock>,
-    (things, kinds): (BTreeMap<String, (u64, Vec<u8>)>, &'static [Kind]),
+    (things, kinds): (Things, &'static [Kind]),
 ) -> (Opened, Arc<Shelf>) {
     let shared: Arc<dyn Clock> = clock.clone();
     let (ring, vault) = now(open_keys(stores, &shared)).unwrap();

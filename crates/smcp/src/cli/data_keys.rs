@@ -75,7 +75,11 @@ fn talk_about_progress(context: &Context, keys: &DataKeyList) {
             0 => String::new(),
             damaged => format!(", {damaged} damaged: the node's log names them"),
         };
-        context.out.talk(&format!("{}: {how}, {} resealed{damaged}", store.store, store.resealed));
+        let waiting = match store.waiting {
+            0 => String::new(),
+            waiting => format!(", {waiting} still being written"),
+        };
+        context.out.talk(&format!("{}: {how}, {} resealed{waiting}{damaged}", store.store, store.resealed));
     }
     if let Some(at) = resealing.again_at {
         context.out.talk(&format!("tried again at {}", time(at)));

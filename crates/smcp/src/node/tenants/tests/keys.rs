@@ -245,6 +245,25 @@ impl Files {
     }
 }
 
+#[tokio::test]
+async fn a_destroyed_key_is_not_in_the_file_any_more() {
+    let mut files = Files::new().await;
+    let running = files.start().await;
+    let (admin, tenant) = files.who();
+    put(&running.storage, Store { tenant: tenant.id, name: "n" }, "k", b"v").await;
+    let wrapped = files.stores.data_keys.list(tenant.id).await.unwrap()[0].wrapped.clone();
+    let file = files.folder.path().join("control.db");
+    let is_there = || {
+        // What is in the log comes into the file.
+        let done = "PRAGMA wal_checkpoint(TRUNCATE)";
+        rusqlite::Connection::open(&file).unwrap().query_row(done, [], |_| Ok(())).unwrap();
+        std::fs::read(&file).unwrap().windows(wrapped.len()).any(|window| window == wrapped)
+    };
+    assert!(is_there());
+    running.platform.destroy_data(admin, tenant).await.unwrap();
+    assert!(!is_there());
+}
+
 /// Writers and readers that go on while keys are rotated and resealing is cut off after so many of their rounds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_and_readers_notice_no_rotation_and_no_kill() {

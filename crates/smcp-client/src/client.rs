@@ -9,7 +9,7 @@ use smcp_api::{
     NewTenant, OperationId, RotateKey, RotatedMasterKey, SecretList, SecretValue, Server, ServerList, Tenant,
     TenantList, UsageReport, Version, VersionList, WhoAmI,
 };
-use smcp_types::{Secret, Slug};
+use smcp_types::Secret;
 
 use crate::{
     ClientError, Endpoint, LogFilter, LogStream, McpSession, path,
@@ -169,12 +169,12 @@ impl Client {
         self.ask(target(OperationId::DestroyData, &[tenant]))
     }
 
-    /// Replaces the master key.
+    /// Replaces the master key; the tenant is the platform's own.
     ///
     /// # Errors
     /// `ClientError`.
-    pub fn rotate_master_key(&self) -> Result<RotatedMasterKey, ClientError> {
-        self.ask(target(OperationId::RotateMasterKey, &[Slug::platform().as_str()]))
+    pub fn rotate_master_key(&self, tenant: &str) -> Result<RotatedMasterKey, ClientError> {
+        self.ask(target(OperationId::RotateMasterKey, &[tenant]))
     }
 
     /// One page of the servers of a tenant.

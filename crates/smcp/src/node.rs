@@ -73,7 +73,7 @@ pub(crate) struct NodeConfig {
     pub(crate) master_key: Option<Secret<String>>,
     /// The file of the master key that is to be in force next; read when it is asked for.
     pub(crate) next_master_key_file: Option<PathBuf>,
-    /// That key itself, from `SMCP_MASTER_KEY_NEXT`.
+    /// That key itself, from `SMCP_NEXT_MASTER_KEY`.
     pub(crate) next_master_key: Option<Secret<String>>,
     /// The workerd binary; `None` to look where `npm ci` puts it.
     pub(crate) workerd: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! `smcp keys status`, `rotate-data`, `destroy-data` and `rotate-master`: the keys of encryption at rest.
 
 use smcp_api::{DataKeyList, RotatedMasterKey};
+use smcp_types::Slug;
 
 use super::{Context, connection::Connection, failure::Failure, table::table, text::time};
 
@@ -46,7 +47,7 @@ pub(super) fn destroy(
 }
 
 pub(super) fn rotate_master(context: &Context, connection: &Connection) -> Result<(), Failure> {
-    let rotated: RotatedMasterKey = connection.client.rotate_master_key()?;
+    let rotated: RotatedMasterKey = connection.client.rotate_master_key(Slug::platform().as_str())?;
     context.out.data(&rotated, || {
         let RotatedMasterKey { ring_keys, data_keys, .. } = &rotated;
         format!("the new master key wraps {ring_keys} keys of the platform and {data_keys} of tenants' data")

@@ -96,7 +96,7 @@ pub(crate) const NEXT_MASTER_KEY_FILE: Setting = setting(
 );
 pub(crate) const NEXT_MASTER_KEY: Setting = Setting {
     in_file: false,
-    ..setting("node.next_master_key", None, "SMCP_MASTER_KEY_NEXT", Shape::Secret, "that master key itself")
+    ..setting("node.next_master_key", None, "SMCP_NEXT_MASTER_KEY", Shape::Secret, "that master key itself")
 };
 pub(crate) const WORKERD: Setting =
     setting("node.workerd", Some("--workerd"), "SMCP_WORKERD", Shape::Text, "the workerd binary");

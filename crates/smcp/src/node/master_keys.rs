@@ -25,7 +25,7 @@ use super::{
 /// Where the master key comes from, and where the next one does.
 pub(crate) struct KeptKeys {
     place: Place,
-    /// The next key itself, from `SMCP_MASTER_KEY_NEXT`.
+    /// The next key itself, from `SMCP_NEXT_MASTER_KEY`.
     next: Option<Secret<String>>,
     /// Its file.
     next_file: Option<PathBuf>,
@@ -164,7 +164,7 @@ fn not_supplied(setting: &str) -> Error {
     Error::Conflict(
         Refusal::new(format!("the master key comes from {setting}, so its operator has to give the new one too"))
             .hint(
-                "start the node with SMCP_MASTER_KEY_NEXT or --next-master-key-file FILE (the file may be made later)",
+                "start the node with SMCP_NEXT_MASTER_KEY or --next-master-key-file FILE (the file may be made later)",
             ),
     )
 }

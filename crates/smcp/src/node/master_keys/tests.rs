@@ -220,10 +220,10 @@ async fn an_operator_who_gives_the_key_gives_the_next_one_too() {
     let ring = node.ring_ids().await;
     let refused = node.master.rotate(&node.kept).await;
     let Err(Error::Conflict(refusal)) = refused else { panic!("{refused:?}") };
-    assert!(refusal.hint.unwrap().contains("SMCP_MASTER_KEY_NEXT"));
+    assert!(refusal.hint.unwrap().contains("SMCP_NEXT_MASTER_KEY"));
     drop(node);
 
-    let given = [("SMCP_MASTER_KEY", first.as_str()), ("SMCP_MASTER_KEY_NEXT", second.as_str())];
+    let given = [("SMCP_MASTER_KEY", first.as_str()), ("SMCP_NEXT_MASTER_KEY", second.as_str())];
     let both = config(folder.path(), &given, Flags::new());
     let node = start(&both, None).await.unwrap();
     let done = node.master.rotate(&node.kept).await.unwrap();

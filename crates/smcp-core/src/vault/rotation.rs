@@ -31,6 +31,9 @@ pub const KEPT_FOR: Duration = Duration::from_secs(3600);
 /// When a tenant with damaged things is looked at again: nothing is found sooner, and each time costs a whole pass.
 const DAMAGED_AGAIN: Duration = Duration::from_secs(3600);
 
+/// Damaged things after which a pass leaves a store alone: each is a line in the log, and the key stays for one as for all.
+const MOST_DAMAGED: u64 = 1_000;
+
 /// What a pass over one store of a tenant has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreProgress {
@@ -197,7 +200,7 @@ impl Rotation {
                 so_far.waiting += waiting;
                 so_far.done = next.is_none();
                 self.note(tenant, progress);
-                if next.is_none() {
+                if next.is_none() || progress.stores[index].damaged >= MOST_DAMAGED {
                     break;
                 }
                 if next == after {

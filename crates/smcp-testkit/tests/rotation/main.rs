@@ -325,6 +325,20 @@ fn a_damaged_thing_keeps_its_key_and_holds_nobody_up() {
 }
 
 #[test]
+fn a_store_full_of_damage_does_not_fill_the_log() {
+    let world = World::new();
+    for number in 0..1_200 {
+        world.write(&format!("thing-{number:04}"), b"x");
+    }
+    world.shelf.things.lock().unwrap().values_mut().for_each(|thing| thing.1[40] ^= 1);
+    world.rotate();
+    world.whole_round();
+    assert_eq!(world.states(), [Retiring, Active]);
+    let shelf = world.keys().progress.unwrap().stores[0].clone();
+    assert!((1_000..1_010).contains(&shelf.damaged) && !shelf.done, "{shelf:?}");
+}
+
+#[test]
 fn destroyed_data_is_gone_and_what_comes_after_is_not() {
     let world = World::new();
     world.write("old", b"old");

@@ -8,14 +8,15 @@ use std::sync::{
 use smcp_core::{
     Ctx, Opened, Platform, Ports, Stores,
     logbook::Logbook,
-    ports::{DataKeyState, TenantRecord},
+    ports::{DataKeyState, NewServer, SecretSource as _, TenantRecord},
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
     storage::kv::ListKeys,
+    vault::Vault,
 };
 use smcp_sql::{CONTROL, ControlStore};
 use smcp_testkit::{MemoryMasterKeys, MemoryStores, NoIsolates, NoTasks, open_keys};
-use smcp_types::{Error, RequestId, Result};
+use smcp_types::{Error, RequestId, Result, Secret, ServerId, UnixMillis};
 
 use super::{
     Arc, BUCKET, Bench, Clock, DataStore, Durability, Expiry, Folder, NewEntry, Path, PathBuf, Sqlite,
@@ -153,6 +154,7 @@ struct Files {
 struct Running {
     platform: Platform,
     storage: Storage,
+    vault: Arc<Vault>,
 }
 
 impl Files {
@@ -202,7 +204,7 @@ impl Files {
             logbook: Arc::new(Logbook::new(self.stores.logs.clone(), Arc::clone(&self.clock))),
             secrets: Arc::new(Secrets::new(self.stores.secrets.clone(), vault.clone())),
             ring,
-            vault,
+            vault: vault.clone(),
             master_keys: Arc::new(MemoryMasterKeys::default()),
             sealed: storage.resealable(),
             stores: self.stores.clone(),
@@ -219,7 +221,7 @@ impl Files {
             self.tenant = Some(platform.create_tenant(&admin, "home".parse().unwrap()).await.unwrap());
             self.admin = Some(admin);
         }
-        Running { platform, storage }
+        Running { platform, storage, vault }
     }
 
     fn who(&self) -> (&Ctx, &TenantRecord) {
@@ -262,6 +264,33 @@ async fn a_destroyed_key_is_not_in_the_file_any_more() {
     assert!(is_there());
     running.platform.destroy_data(admin, tenant).await.unwrap();
     assert!(!is_there());
+}
+
+#[tokio::test]
+async fn a_secret_that_was_moved_in_the_file_is_refused() {
+    let mut files = Files::new().await;
+    let running = files.start().await;
+    let (admin, tenant) = files.who();
+    let (id, slug) = (ServerId::from_bytes([3; 16]), "srv".parse().unwrap());
+    let server = NewServer { tenant: tenant.id, id, slug, created_at: UnixMillis(0) };
+    files.stores.servers.create(&server).await.unwrap();
+    let server = files.stores.servers.by_slug(tenant.id, &server.slug).await.unwrap().unwrap();
+    for (name, value) in [("A", "one"), ("B", "two"), ("C", "three")] {
+        let value = Secret::new(value.to_owned());
+        running.platform.set_secret(admin, &server, name, value).await.unwrap();
+    }
+    let file = files.folder.path().join("control.db");
+    meddle(
+        &file,
+        "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE name = 'A') WHERE name = 'B'",
+    );
+    let reveal = async |name: &str| {
+        let secrets = Secrets::new(files.stores.secrets.clone(), running.vault.clone());
+        Ok(secrets.reveal(tenant.id, id, name).await?.map(|secret| secret.expose().clone()))
+    };
+    let told = damage(reveal("B").await);
+    assert!(told.starts_with(&format!("secret \"{id}\" \"B\"")), "{told}");
+    assert_eq!((reveal("A").await, reveal("C").await), (Ok(Some("one".into())), Ok(Some("three".into()))));
 }
 
 /// Writers and readers that go on while keys are rotated and resealing is cut off after so many of their rounds.

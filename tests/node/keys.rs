@@ -1,22 +1,28 @@
 //! Encryption at rest with the real binary: keys are rotated, replaced and destroyed while it is killed again and again.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Stdio};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use smcp_tests::node::{ADDER, Node, command};
 
 const BINDINGS: &str = "[[kv]]\nbinding = \"NOTES\"\n[[objects]]\nbinding = \"FILES\"\n";
 
-/// Stores when asked to (`a` is 1), then counts what is there and as it was stored: 46 things.
+/// Stores when asked to (`a` is 1), then counts what is there and as it was stored: 306 things.
 const BODY: &str = "
   const word = (n) => `value ${n} ` + 'x'.repeat(50);
   const told = await (async () => {
     if (params.arguments.a === 1) {
-      for (let n = 0; n < 40; n++) await env.NOTES.put('k' + n, word(n), { metadata: { n } });
+      for (let n = 0; n < 300; n++) await env.NOTES.put('k' + n, word(n), { metadata: { n } });
       for (let n = 0; n < 5; n++) await env.FILES.put('o' + n, word(n), { customMetadata: { n: String(n) } });
       await env.FILES.put('big', 'y'.repeat(2500000));
     }
     let good = 0;
-    for (let n = 0; n < 40; n++) {
+    for (let n = 0; n < 300; n++) {
       const { value, metadata } = await env.NOTES.getWithMetadata('k' + n);
       if (value === word(n) && metadata.n === n) good++;
     }
@@ -43,7 +49,7 @@ fn filled() -> Node {
     let node = Node::start();
     let deployed = node.deploy("keeper", BINDINGS, &module());
     assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
-    assert_eq!(call(&node, 1), "good 46");
+    assert_eq!(call(&node, 1), "good 306");
     let token = node.folder.path().join("token");
     fs::write(&token, "hush").unwrap();
     let token = token.to_str().unwrap();
@@ -84,15 +90,31 @@ fn dawdle(number: u32) {
 
 fn query(database: &Path, sql: &str) -> BTreeSet<String> {
     let connection = rusqlite::Connection::open(database).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
     let mut statement = connection.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     rows.map(|row| row.unwrap()).collect()
 }
 
+/// The folder of the tenant's database: the only one there is.
+fn database(data: &Path) -> PathBuf {
+    let folders = fs::read_dir(data.join("tenants")).unwrap();
+    let folders: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
+    let [folder] = folders.as_slice() else { panic!("{folders:?}") };
+    folder.join("data.db")
+}
+
+/// The keys that KV values are sealed under.
+fn keys_of_values(data: &Path) -> BTreeSet<String> {
+    query(&database(data), "SELECT DISTINCT hex(substr(value, 2, 16)) FROM kv")
+}
+
 /// The ids of data keys, in hexadecimal, that anything of the tenant is sealed under.
-fn keys_in_use(data: &Path, tenant: &str) -> BTreeSet<String> {
+fn keys_in_use(data: &Path) -> BTreeSet<String> {
+    let database = database(data);
+    let tenant = database.parent().unwrap().file_name().unwrap();
     let mut found = query(
-        &data.join("tenants").join(tenant).join("data.db"),
+        &database,
         "SELECT hex(substr(value, 2, 16)) FROM kv UNION SELECT hex(substr(metadata, 2, 16)) FROM kv
          UNION SELECT hex(substr(head, 2, 16)) FROM objects UNION SELECT hex(substr(layout, 2, 16)) FROM objects",
     );
@@ -119,25 +141,30 @@ fn keys_in_use(data: &Path, tenant: &str) -> BTreeSet<String> {
 fn a_rotation_goes_on_after_kill_9_until_the_old_key_is_gone() {
     let mut node = filled();
     let data = node.folder.path().join("data");
-    for number in 0..4 {
-        let rotate = ["keys", "rotate-data", "--tenant", "demo"];
-        let mut rotating = begin(&node, &node.admin, &rotate);
-        if number > 0 {
-            rotating.wait().unwrap();
-        }
-        dawdle(number);
+    let rotate = ["keys", "rotate-data", "--tenant", "demo"];
+    // Killed while it answers, then in the middle of moving: some values are under the new key and some are not.
+    let mut rotating = begin(&node, &node.admin, &rotate);
+    node.kill_and_restart();
+    rotating.wait().unwrap();
+    let mut halves = 0;
+    for _ in 0..4 {
+        let old = keys_of_values(&data);
+        node.cli(&node.admin, &rotate);
+        assert!((0..20_000).any(|_| keys_of_values(&data) != old), "nothing moves");
+        node.kill();
+        halves += u32::from(keys_of_values(&data).len() > 1);
         node.kill_and_restart();
-        rotating.wait().unwrap();
-        assert_eq!(call(&node, 0), "good 46", "in the middle of it");
+        assert_eq!(call(&node, 0), "good 306", "in the middle of it");
     }
+    assert!(halves > 0, "it was never killed in the middle");
     // What it has to do it finds by itself, also where nobody has opened the tenant's database yet.
-    node.cli(&node.admin, &["keys", "rotate-data", "--tenant", "demo"]);
+    node.cli(&node.admin, &rotate);
     node.kill_and_restart();
     wait_for(&node, |states| !states.iter().any(|state| state == "retiring"));
     // An hour passes.
     let control = data.join("control.db");
     let connection = rusqlite::Connection::open(&control).unwrap();
-    connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
     connection.execute("UPDATE data_keys SET since = since - 3600000 WHERE state = 'retired'", []).unwrap();
     drop(connection);
     node.kill_and_restart();
@@ -146,11 +173,8 @@ fn a_rotation_goes_on_after_kill_9_until_the_old_key_is_gone() {
     let tenant_hex = tenant.first().unwrap();
     let left = query(&control, &format!("SELECT hex(id) FROM data_keys WHERE tenant_id = x'{tenant_hex}'"));
     assert_eq!(left.len(), 1, "the old keys are not in the table any more");
-    let folders = fs::read_dir(data.join("tenants")).unwrap();
-    let folders: Vec<_> = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let [folder] = folders.as_slice() else { panic!("{folders:?}") };
-    assert_eq!(keys_in_use(&data, folder), left, "all of it is under the new key");
-    assert_eq!(call(&node, 0), "good 46");
+    assert_eq!(keys_in_use(&data), left, "all of it is under the new key");
+    assert_eq!(call(&node, 0), "good 306");
 }
 
 #[test]
@@ -163,19 +187,19 @@ fn the_master_key_is_replaced_and_a_kill_leaves_one_that_fits() {
         dawdle(number * 3);
         node.kill_and_restart();
         replacing.wait().unwrap();
-        assert_eq!(call(&node, 0), "good 46");
+        assert_eq!(call(&node, 0), "good 306");
     }
     let done = node.cli(&node.root, &["keys", "rotate-master"]);
     assert!(done["data_keys"].as_u64() >= Some(1), "{done}");
     let last = fs::read_to_string(&file).unwrap();
     assert_ne!(first, last);
-    assert_eq!(call(&node, 0), "good 46", "nothing stops meanwhile");
+    assert_eq!(call(&node, 0), "good 306", "nothing stops meanwhile");
     let beside = fs::read_dir(file.parent().unwrap()).unwrap();
     let names = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let keys: Vec<_> = names.filter(|name| name.starts_with("master.key")).collect();
     assert_eq!(keys, ["master.key"], "no other key is left");
     node.kill_and_restart();
-    assert_eq!(call(&node, 0), "good 46");
+    assert_eq!(call(&node, 0), "good 306");
     let refused = node.try_cli(&node.admin, &["keys", "rotate-master", "--tenant", "demo"]);
     assert_eq!(refused.status.code(), Some(1), "a tenant's administrator");
 }
@@ -186,7 +210,7 @@ fn destroyed_data_is_unreadable_and_the_refusal_says_why() {
     let asked = node.try_cli(&node.admin, &["keys", "destroy-data", "--tenant", "demo"]);
     let talk = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert!(asked.status.code() == Some(1) && talk.contains("--yes"), "{talk}");
-    assert_eq!(call(&node, 0), "good 46");
+    assert_eq!(call(&node, 0), "good 306");
     node.cli(&node.admin, &["keys", "destroy-data", "--yes", "--tenant", "demo"]);
     let told = call(&node, 0);
     assert!(told.contains("under a key that has been destroyed"), "{told}");
@@ -201,6 +225,6 @@ fn destroyed_data_is_unreadable_and_the_refusal_says_why() {
     // It may be started again once it has been held back for its failures.
     let fill = ["call", "keeper", "add", "--arg", "a=1", "--tenant", "demo"];
     let filled = (0..2_000).any(|_| node.try_cli(&node.admin, &fill).status.success());
-    assert!(filled && call(&node, 0) == "good 46");
+    assert!(filled && call(&node, 0) == "good 306");
     assert_eq!(states(&node), ["destroyed", "active"]);
 }

@@ -138,8 +138,9 @@ impl<D: Databases> SealedRows for DataStore<D> {
         limit: u32,
     ) -> StoreResult<Vec<UploadRow>> {
         let query = "SELECT id, bucket, key, head, created_at FROM uploads
-                     WHERE tenant_id = ?1 AND (?2 IS NULL OR id > ?2) ORDER BY id LIMIT ?3";
-        let parameters = [tenant.into(), after.map_or(Value::Null, id), limit.into()];
+                     WHERE tenant_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+        // Before all ids: nothing is before an empty one.
+        let parameters = [tenant.into(), after.map_or(Value::Blob(Vec::new()), id), limit.into()];
         all(self.sql(tenant).await?.run(Statement::new(query, parameters)).await?, uploads::read)
     }
 

@@ -137,6 +137,40 @@ fn keys_in_use(data: &Path) -> BTreeSet<String> {
     found
 }
 
+/// The files below a folder that hold any of these texts.
+fn files_with(folder: &Path, texts: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type().unwrap())).unwrap();
+        if kind.is_dir() {
+            found.extend(files_with(&path, texts));
+        } else if kind.is_file() {
+            // What has gone meanwhile holds nothing.
+            let bytes = fs::read(&path).unwrap_or_default();
+            let holds = |text: &&str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            found.extend(texts.iter().any(holds).then_some(path));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_that_a_tenant_stores_lies_in_the_clear() {
+    let mut node = filled();
+    let data = node.folder.path().join("data");
+    let texts = ["value 7 ", "yyyyyyyy", "hush", "getWithMetadata"];
+    assert!(files_with(node.folder.path(), &texts).len() >= 2, "the project and the token, outside of it");
+    assert_eq!(files_with(&data, &texts), [PathBuf::new(); 0]);
+    // Nor what a build from before left: compiled configurations that were not sealed.
+    let tenant = database(&data).parent().unwrap().file_name().unwrap().to_owned();
+    let old = data.join("cache").join(tenant).join("old.bin");
+    fs::write(&old, "getWithMetadata").unwrap();
+    assert_eq!(files_with(&data, &texts), [old]);
+    node.kill_and_restart();
+    assert_eq!(call(&node, 0), "good 306");
+    assert_eq!(files_with(&data, &texts), [PathBuf::new(); 0]);
+}
+
 #[test]
 fn a_rotation_goes_on_after_kill_9_until_the_old_key_is_gone() {
     let mut node = filled();

@@ -63,7 +63,8 @@ impl ConfigCache {
         heap_flags: bool,
     ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        let suffix = format!("-{}-{}.bin", workerd.version(), fingerprint());
+        // Before they were sealed they ended in `.bin`: those go too.
+        let suffix = format!("-{}-{}.sealed", workerd.version(), fingerprint());
         for tenant in fs::read_dir(&folder)? {
             for file in fs::read_dir(tenant?.path())? {
                 let path = file?.path();

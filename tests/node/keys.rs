@@ -160,7 +160,7 @@ fn nothing_that_a_tenant_stores_lies_in_the_clear() {
     let data = node.folder.path().join("data");
     let texts = ["value 7 ", "yyyyyyyy", "hush", "getWithMetadata"];
     assert!(files_with(node.folder.path(), &texts).len() >= 2, "the project and the token, outside of it");
-    assert_eq!(files_with(&data, &texts), [PathBuf::new(); 0]);
+    assert_eq!(files_with(&data, &texts), Vec::<PathBuf>::new());
     // Nor what a build from before left: compiled configurations that were not sealed.
     let tenant = database(&data).parent().unwrap().file_name().unwrap().to_owned();
     let old = data.join("cache").join(tenant).join("old.bin");
@@ -168,7 +168,7 @@ fn nothing_that_a_tenant_stores_lies_in_the_clear() {
     assert_eq!(files_with(&data, &texts), [old]);
     node.kill_and_restart();
     assert_eq!(call(&node, 0), "good 306");
-    assert_eq!(files_with(&data, &texts), [PathBuf::new(); 0]);
+    assert_eq!(files_with(&data, &texts), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn sections_that_nothing_enforces_yet_are_refused_by_name() {
     let node = Node::start();
     for (section, name) in [
         ("[[durable_objects]]\nbinding = \"ROOM\"\nclass = \"Room\"\n", "Room"),
-        ("[secrets]\nplain = [\"KEY\"]\n", "secrets"),
+        ("[secrets]\nplain = [\"a key\"]\n", "secrets"),
         ("[limits]\nmemory_mb = 1\n", "memory_mb"),
         ("[triggers]\ncrons = [\"* * * *\"]\n", "triggers"),
         ("compatability_flags = []\n", "compatibility_flags"),

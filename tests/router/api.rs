@@ -117,6 +117,10 @@ async fn roles_on_operations() {
     CreateKey        201 403 403
     RotateKey        404 403 403
     RevokeKey        404 403 403
+    ListDataKeys     200 403 200
+    RotateDataKeys   200 403 403
+    DestroyData      200 403 403
+    RotateMasterKey  403 403 403
     ListServers      200 200 200
     GetServer        200 200 200
     DeleteServer     204 403 403

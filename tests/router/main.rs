@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod data_keys;
 mod databases;
 mod hosted;
 mod identity;

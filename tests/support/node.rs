@@ -75,10 +75,15 @@ impl Node {
         node
     }
 
-    /// Kills it as `kill -9` does, and starts it again on the same data and with the same address.
-    pub fn kill_and_restart(&mut self) {
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Kills it as `kill -9` does, and starts it again on the same data and with the same address.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
         let address = self.url.replace("http://localhost", "127.0.0.1");
         let (child, url, key) = launch(self.folder.path(), &["--listen", &address]);
         assert_eq!((url.as_str(), key), (self.url.as_str(), None), "the administrator's key is shown once");

@@ -15,7 +15,9 @@ use smcp_core::{
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
-use smcp_testkit::{CountingEntropy, FakeClock, MemoryDatabases, MemoryStores, ScriptedIsolates};
+use smcp_testkit::{
+    CountingEntropy, FakeClock, MemoryDatabases, MemoryMasterKeys, MemoryStores, ScriptedIsolates,
+};
 use tower::ServiceExt as _;
 
 /// Background work on the test's own runtime.
@@ -121,6 +123,8 @@ impl World {
             logbook: Arc::clone(&logbook),
             ring,
             vault,
+            master_keys: Arc::new(MemoryMasterKeys::default()),
+            sealed: Vec::new(),
             secrets: Arc::clone(&secrets),
             storage,
             databases: Arc::clone(&databases) as Arc<dyn Databases>,

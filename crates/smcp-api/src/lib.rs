@@ -3,6 +3,7 @@
 //! The contract, apart from the server that keeps it and the client that uses it (STYLE 12). Wire types are not domain
 //! types: they change only by addition.
 
+mod data_keys;
 mod openapi;
 mod operations;
 mod problem;
@@ -10,6 +11,7 @@ mod storage;
 mod stores;
 mod types;
 
+pub use data_keys::{DataKey, DataKeyList, ResealedStore, Resealing, RotatedMasterKey};
 pub use openapi::document;
 pub use operations::{Method, OPERATIONS, Operation, OperationId};
 pub use problem::{PROBLEM_JSON, Problem};

@@ -127,6 +127,18 @@ operations! {
         Some("RotateKey") => 200 Some("IssuedKey"), &[], true;
     RevokeKey: Delete "/api/v1/tenants/{tenant}/keys/{key}", "End a key, at once and for good",
         None => 200 Some("Key"), &[], true;
+    ListDataKeys: Get "/api/v1/tenants/{tenant}/data-keys",
+        "The keys a tenant's data is encrypted with, and how far their rotation is",
+        None => 200 Some("DataKeyList"), &[], true;
+    RotateDataKeys: Post "/api/v1/tenants/{tenant}/data-keys/rotate",
+        "Give a tenant's data a new key, and move what is stored to it in the background",
+        None => 200 Some("DataKeyList"), &[], true;
+    DestroyData: Delete "/api/v1/tenants/{tenant}/data-keys",
+        "Destroy the keys of a tenant's data: what it has stored cannot be read again",
+        None => 200 Some("DataKeyList"), &[], true;
+    RotateMasterKey: Post "/api/v1/tenants/{tenant}/master-key/rotate",
+        "Replace the master key; the tenant is the platform's own",
+        None => 200 Some("RotatedMasterKey"), &[], true;
     ListServers: Get "/api/v1/tenants/{tenant}/servers", "The servers of a tenant and how they are",
         None => 200 Some("ServerList"), PAGE, true;
     GetServer: Get "/api/v1/tenants/{tenant}/servers/{server}", "One server and how it is",

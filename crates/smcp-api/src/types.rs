@@ -365,10 +365,11 @@ pub enum LogLevel {
 }
 
 /// Whose line it is. What a line says of itself proves nothing; this does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogSource {
-    /// Hosted code.
+    /// Hosted code. Also what older platforms send, which do not say.
+    #[default]
     Server,
     /// The platform.
     Platform,
@@ -382,6 +383,7 @@ pub struct LogLine {
     /// How loud.
     pub level: LogLevel,
     /// Whose it is.
+    #[serde(default)]
     pub source: LogSource,
     /// The call it belongs to, if that is known. A label: hosted code could forge it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

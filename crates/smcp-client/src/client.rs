@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use smcp_api::{
-    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey, NewTenant,
-    OperationId, RotateKey, SecretList, SecretValue, Server, ServerList, Tenant, TenantList, UsageReport,
-    Version, VersionList, WhoAmI,
+    Ceilings, DataKeyList, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey,
+    NewTenant, OperationId, RotateKey, RotatedMasterKey, SecretList, SecretValue, Server, ServerList, Tenant,
+    TenantList, UsageReport, Version, VersionList, WhoAmI,
 };
 use smcp_types::Secret;
 
@@ -150,6 +150,38 @@ impl Client {
     /// `ClientError`.
     pub fn revoke_key(&self, tenant: &str, key: &str) -> Result<Key, ClientError> {
         self.ask(target(OperationId::RevokeKey, &[tenant, key]))
+    }
+
+    /// The keys a tenant's data is encrypted with.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn list_data_keys(&self, tenant: &str) -> Result<DataKeyList, ClientError> {
+        self.ask(target(OperationId::ListDataKeys, &[tenant]))
+    }
+
+    /// Gives a tenant's data a new key.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn rotate_data_keys(&self, tenant: &str) -> Result<DataKeyList, ClientError> {
+        self.ask(target(OperationId::RotateDataKeys, &[tenant]))
+    }
+
+    /// Destroys the keys of a tenant's data, for good.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn destroy_data(&self, tenant: &str) -> Result<DataKeyList, ClientError> {
+        self.ask(target(OperationId::DestroyData, &[tenant]))
+    }
+
+    /// Replaces the master key; the tenant is the platform's own.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn rotate_master_key(&self, tenant: &str) -> Result<RotatedMasterKey, ClientError> {
+        self.ask(target(OperationId::RotateMasterKey, &[tenant]))
     }
 
     /// One page of the servers of a tenant.

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod context;
 mod crypto;
 pub mod data;
+pub mod data_keys;
 mod databases;
 pub mod deploy;
 pub mod fleet;

@@ -6,6 +6,7 @@ mod kv_rows;
 mod object_rows;
 mod outbound;
 mod records;
+mod sealed_rows;
 mod sealing;
 mod secrets;
 mod stores;
@@ -27,7 +28,8 @@ pub use records::{
     RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
     VersionSummary,
 };
-pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
+pub use sealed_rows::{KvSeal, ObjectSeal, PartSeal, SealedRows};
+pub use sealing::{Kind, MasterKeys, Place, Resealable, Resealed, Sealer};
 pub use secrets::SecretSource;
 pub use stores::{
     Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,

@@ -67,7 +67,7 @@ impl Secrets {
         Ok(values)
     }
 
-    /// Forgets every value: called when a server is gone.
+    /// Forgets every value: called when a server is gone, or a tenant's keys are.
     pub(crate) fn forget_all(&self) {
         self.known.forget_all();
         self.names.forget_all();

@@ -1,5 +1,6 @@
 //! The management API: every operation of the contract gets its handler, and nothing else does.
 
+mod data_keys;
 mod databases;
 mod keys;
 mod kv;
@@ -50,6 +51,10 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::CreateKey => on(filter, keys::create),
         OperationId::RotateKey => on(filter, keys::rotate),
         OperationId::RevokeKey => on(filter, keys::revoke),
+        OperationId::ListDataKeys => on(filter, data_keys::list),
+        OperationId::RotateDataKeys => on(filter, data_keys::rotate),
+        OperationId::DestroyData => on(filter, data_keys::destroy),
+        OperationId::RotateMasterKey => on(filter, data_keys::rotate_master),
         OperationId::ListServers => on(filter, servers::list),
         OperationId::GetServer => on(filter, servers::get),
         OperationId::DeleteServer => on(filter, servers::delete),

@@ -10,6 +10,7 @@ mod objects;
 mod port;
 mod ring;
 mod row;
+mod sealed;
 mod secrets;
 mod servers;
 mod sessions;

@@ -2,6 +2,7 @@
 
 mod data_keys;
 pub(crate) mod kv_rows;
+pub(crate) mod sealed_rows;
 
 use bytes::Bytes;
 use smcp_core::{
@@ -222,6 +223,11 @@ async fn blobs(stores: &Stores) {
     stores.blobs.put(ONE, "bundles/a/b", Bytes::from_static(b"two")).await.unwrap();
     assert_eq!(stores.blobs.get(ONE, "bundles/a/b").await, Ok(Some(Bytes::from_static(b"two"))));
     assert_eq!(stores.blobs.get(TWO, "bundles/a/b").await, Ok(None));
+    for (length, text) in [(0, ""), (2, "tw"), (9, "two")] {
+        let beginning = stores.blobs.beginning(ONE, "bundles/a/b", length).await;
+        assert_eq!(beginning, Ok(Some(Bytes::copy_from_slice(text.as_bytes()))));
+    }
+    assert_eq!(stores.blobs.beginning(TWO, "bundles/a/b", 2).await, Ok(None));
     stores.blobs.delete(ONE, "bundles/a/b").await.unwrap();
     stores.blobs.delete(ONE, "bundles/a/b").await.unwrap();
     assert_eq!(stores.blobs.get(ONE, "bundles/a/b").await, Ok(None));

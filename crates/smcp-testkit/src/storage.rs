@@ -22,6 +22,7 @@ pub fn memory_storage(
         kv: rows.clone(),
         objects: rows.clone(),
         uploads: rows.clone(),
+        sealed: rows.clone(),
         blobs: rows,
         sealer,
         clock,

@@ -2,14 +2,15 @@
 
 pub(crate) mod bindings;
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use smcp_core::{
     ports::Target,
     wrapper::{ENTRY_NAME, WRAPPER_FLAG, WRAPPER_NAME, WRAPPER_SOURCE, entry_source},
 };
 use smcp_manifest::{Bundle, LockedManifest, Module, ModuleKind, SandboxClass};
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Refusal, Result, Secret};
+use zeroize::Zeroizing;
 
 /// The socket that hosted code listens on.
 pub(crate) const MAIN_SOCKET: &str = "in";
@@ -88,13 +89,24 @@ pub(crate) fn fingerprint() -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// The configuration of a bundle; the key is that of its server's objects, if it has any.
+/// What a configuration holds beside the bundle: the server's own.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// What stands in front of the ids of its objects, if it has any.
+    pub(crate) key: Option<String>,
+    /// Secrets in the clear, by their names; a name that is not here has a placeholder.
+    pub(crate) secrets: BTreeMap<String, Secret<String>>,
+}
+
+/// The configuration of a bundle.
 ///
 /// # Errors
 /// `Invalid` when a module has one of the platform's own names.
-pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) -> Result<String> {
+pub(crate) fn config_text(bundle: &Bundle, engine: Engine, given: &Given) -> Result<Zeroizing<String>> {
     let manifest = bundle.manifest();
-    let mut text = HEAD.to_owned();
+    let mut text = Zeroizing::new(HEAD.to_owned());
+    // Not moved as it grows: what is left behind of it would not be wiped.
+    text.reserve(size_of(bundle, given));
     text.push_str("  v8Flags = [ ");
     for flag in engine.flags() {
         push_literal(&mut text, flag.as_bytes());
@@ -117,13 +129,24 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) ->
         text.push_str(", ");
     }
     text.push_str("],\n      bindings = [ ");
-    bindings::push_bindings(&mut text, manifest);
+    bindings::push_bindings(&mut text, manifest, &given.secrets);
     text.push(']');
-    bindings::push_classes(&mut text, manifest, key);
+    bindings::push_classes(&mut text, manifest, given.key.as_deref());
     text.push_str(" ) ),");
     bindings::push_services(&mut text, manifest);
     text.push_str(SURROUNDINGS);
     Ok(text)
+}
+
+/// More than the text can take, if it holds secrets.
+fn size_of(bundle: &Bundle, given: &Given) -> usize {
+    if given.secrets.is_empty() {
+        return 0;
+    }
+    let modules: usize = bundle.modules().iter().map(|module| module.bytes.len() + module.name.len()).sum();
+    let secrets: usize = given.secrets.values().map(|secret| secret.expose().len()).sum();
+    // Four characters for each byte at most, and what stands around them.
+    4 * (modules + secrets) + (1 << 20)
 }
 
 fn check_name(module: &Module) -> Result<()> {

@@ -4,6 +4,7 @@ mod call;
 mod completions;
 mod connection;
 mod d1;
+mod data_keys;
 mod deploy;
 mod doctor;
 mod failure;

@@ -101,13 +101,18 @@ pub trait VersionStore: Send + Sync + 'static {
     async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionSummary>>;
 }
 
-/// Bytes of bundles, per tenant: no cross-tenant deduplication to probe (DESIGN 16).
+/// Bytes of bundles and of objects' content, per tenant: no cross-tenant deduplication to probe (DESIGN 16).
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {
     /// Stores bytes under a name; durable when this returns. Storing again replaces.
     async fn put(&self, tenant: TenantId, name: &str, bytes: Bytes) -> StoreResult<()>;
     /// The bytes, if they are there.
     async fn get(&self, tenant: TenantId, name: &str) -> StoreResult<Option<Bytes>>;
+    /// The first of the bytes, at most `length`, if they are there.
+    async fn beginning(&self, tenant: TenantId, name: &str, length: usize) -> StoreResult<Option<Bytes>> {
+        let whole = self.get(tenant, name).await?;
+        Ok(whole.map(|bytes| bytes.slice(..length.min(bytes.len()))))
+    }
     /// Removes them, if they are there.
     async fn delete(&self, tenant: TenantId, name: &str) -> StoreResult<()>;
 }

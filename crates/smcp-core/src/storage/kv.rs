@@ -1,5 +1,7 @@
 //! KV: values under keys, with metadata and expiry, within Cloudflare's limits and refused in its words.
 
+mod resealing;
+
 use std::sync::Arc;
 
 use smcp_types::{Error, Refusal, Result, TenantId, UnixMillis};
@@ -7,6 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{Common, Store, cursor};
 use crate::ports::{Kind, KvRow, KvRows, Place, Span, Wrote};
+
+pub(super) use resealing::KvValues;
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 512;

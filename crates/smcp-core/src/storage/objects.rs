@@ -4,6 +4,7 @@ mod content;
 pub mod head;
 mod list;
 mod multipart;
+mod resealing;
 
 use std::sync::Arc;
 
@@ -15,11 +16,13 @@ use crate::ports::{
     Blobs, Expected, HostedBody, Kind, ObjectRow, ObjectRows, Place, SegmentRow, Source, StoredId,
     UploadRows, Wrote,
 };
-use content::{Content, Hashes, Segment};
+pub(super) use content::Content;
+use content::{Hashes, Segment};
 use head::{Checksums, Conditions, Head, Labels, Range};
 
 pub use list::{ListObjects, ObjectPage};
 pub use multipart::UploadedPart;
+pub(super) use resealing::{ObjectContent, ObjectHeads};
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 1024;

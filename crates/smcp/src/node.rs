@@ -389,7 +389,6 @@ fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) 
         d1: Arc::new(d1),
         outbound,
         offered: &["egress", "kv", "objects", "d1", "durable_objects", "secrets", "triggers"],
-        ..Services::closed()
     }
 }
 

@@ -262,7 +262,7 @@ fn memory_is_bounded_whatever_it_is_taken_for() {
 fn what_is_too_deep_or_too_wide_is_refused() {
     let mut bench = Bench::new();
     let columns: Vec<String> = (0..2000).map(|n| format!("c{n}")).collect();
-    let selects = vec!["SELECT 1"; 10].join(" UNION ALL ");
+    let selects = ["SELECT 1"; 10].join(" UNION ALL ");
     for (sql, why) in [
         (format!("SELECT {}1{}", "(1+".repeat(1000), ")".repeat(1000)), "SQLITE_ERROR"),
         (format!("SELECT {}1", "- ".repeat(5000)), "SQLITE_ERROR"),

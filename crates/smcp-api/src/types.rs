@@ -169,6 +169,14 @@ pub struct Usage {
     pub starts: u64,
     /// Processes killed because they broke a limit.
     pub limit_kills: u64,
+    /// Requests that hosted code sent to the outside.
+    pub requests: u64,
+    /// Those of them that a rule refused.
+    pub requests_refused: u64,
+    /// Bytes of bodies to the outside.
+    pub bytes_sent: u64,
+    /// Bytes of bodies from outside.
+    pub bytes_received: u64,
 }
 
 /// What one server has used.

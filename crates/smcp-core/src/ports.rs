@@ -22,7 +22,7 @@ pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
 pub use object_rows::{
     Expected, ObjectRow, ObjectRows, PartRow, SegmentRow, Source, StoredId, UploadRow, UploadRows,
 };
-pub use outbound::Outbound;
+pub use outbound::{Outbound, OutboundTraffic};
 pub use records::{
     DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogQuery, LogSource, NewServer, RingKey,
     RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,

@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use http::{HeaderMap, Method, StatusCode, Uri};
-use smcp_core::ports::{Clock, LogLevel, LogLine, LogSink, VersionRef};
+use smcp_core::ports::{Clock, LogLevel, LogLine, LogSink, OutboundTraffic, VersionRef};
 use smcp_types::{RequestId, ServerId, TenantId, TraceId};
 
 use crate::refused::Refused;
@@ -21,43 +21,46 @@ const REQUEST: &str = "cf-ray";
 /// Most characters of a method and of a URL that stand in a line.
 const SHOWN: (usize, usize) = (20, 512);
 
-/// What a server has sent and got since the platform started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Requests that hosted code sent.
-    pub requests: u64,
-    /// Those of them that a rule refused.
-    pub refused: u64,
-    /// Bytes of bodies from outside.
-    pub bytes_in: u64,
-    /// Bytes of bodies to the outside.
-    pub bytes_out: u64,
-}
-
 /// Writes lines and adds up.
 pub(crate) struct Ledger {
     logs: Arc<dyn LogSink>,
     clock: Arc<dyn Clock>,
-    servers: Mutex<HashMap<(TenantId, ServerId), Traffic>>,
+    sums: Mutex<Sums>,
+}
+
+/// By server, and by tenant with its deleted servers.
+#[derive(Default)]
+struct Sums {
+    servers: HashMap<(TenantId, ServerId), OutboundTraffic>,
+    tenants: HashMap<TenantId, OutboundTraffic>,
 }
 
 impl Ledger {
     pub(crate) fn new(logs: Arc<dyn LogSink>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { logs, clock, servers: Mutex::default() })
+        Arc::new(Self { logs, clock, sums: Mutex::default() })
     }
 
-    pub(crate) fn server(&self, tenant: TenantId, server: ServerId) -> Traffic {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        servers.get(&(tenant, server)).copied().unwrap_or_default()
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn traffic(&self, tenant: TenantId, server: Option<ServerId>) -> OutboundTraffic {
+        let sums = self.sums();
+        let found = match server {
+            Some(server) => sums.servers.get(&(tenant, server)),
+            None => sums.tenants.get(&tenant),
+        };
+        found.copied().unwrap_or_default()
     }
 
     pub(crate) fn forget(&self, tenant: TenantId, server: ServerId) {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant, server));
+        self.sums().servers.remove(&(tenant, server));
     }
 
-    fn add(&self, version: &VersionRef, change: impl FnOnce(&mut Traffic)) {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        change(servers.entry((version.tenant, version.server)).or_default());
+    fn add(&self, version: &VersionRef, change: impl Fn(&mut OutboundTraffic)) {
+        let mut sums = self.sums();
+        change(sums.servers.entry((version.tenant, version.server)).or_default());
+        change(sums.tenants.entry(version.tenant).or_default());
     }
 }
 

@@ -173,6 +173,7 @@ impl Isolates for Supervisor {
 
     async fn erase(&self, tenant: TenantId, server: ServerId) -> Result<()> {
         self.shared.forget_alarms(tenant, server);
+        self.shared.host.services.outbound.forget(tenant, server);
         self.shared.host.state.erase(tenant, server).await.map_err(Error::internal)
     }
 
@@ -204,11 +205,13 @@ impl Isolates for Supervisor {
 
 impl UsageMeter for Supervisor {
     fn server(&self, tenant: TenantId, server: ServerId) -> Usage {
-        self.shared.ledger().server(tenant, server)
+        let outbound = self.shared.host.services.outbound.traffic(tenant, Some(server));
+        Usage { outbound, ..self.shared.ledger().server(tenant, server) }
     }
 
     fn tenant(&self, tenant: TenantId) -> Usage {
-        self.shared.ledger().tenant(tenant)
+        let outbound = self.shared.host.services.outbound.traffic(tenant, None);
+        Usage { outbound, ..self.shared.ledger().tenant(tenant) }
     }
 }
 

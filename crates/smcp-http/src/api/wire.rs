@@ -82,6 +82,10 @@ pub(super) fn usage(usage: &ports::Usage) -> Usage {
         memory_peak_bytes: usage.memory_peak,
         starts: usage.starts,
         limit_kills: usage.limit_kills,
+        requests: usage.outbound.requests,
+        requests_refused: usage.outbound.refused,
+        bytes_sent: usage.outbound.bytes_out,
+        bytes_received: usage.outbound.bytes_in,
     }
 }
 

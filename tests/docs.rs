@@ -25,7 +25,11 @@ fn the_table_of_limits_is_the_one_in_force() {
 
 #[test]
 fn the_sections_of_manifests_that_are_shown_can_be_deployed() {
-    for text in [include_str!("../docs/storage.md"), include_str!("../docs/egress.md")] {
+    for text in [
+        include_str!("../docs/storage.md"),
+        include_str!("../docs/egress.md"),
+        include_str!("../docs/durable-objects.md"),
+    ] {
         let (_, rest) = text.split_once("```toml\n").unwrap();
         let (shown, _) = rest.split_once("```").unwrap();
         let head =

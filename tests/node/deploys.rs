@@ -72,11 +72,10 @@ fn versions_that_do_not_work_are_refused_with_their_own_words() {
 fn sections_that_nothing_enforces_yet_are_refused_by_name() {
     let node = Node::start();
     for (section, name) in [
-        ("[[d1]]\nbinding = \"DB\"\n", "d1"),
-        ("[[durable_objects]]\nbinding = \"ROOM\"\nclass = \"Room\"\n", "durable_objects"),
-        ("[secrets]\nplain = [\"KEY\"]\n", "secrets"),
+        ("[[durable_objects]]\nbinding = \"ROOM\"\nclass = \"Room\"\n", "Room"),
+        ("[secrets]\nplain = [\"a key\"]\n", "secrets"),
         ("[limits]\nmemory_mb = 1\n", "memory_mb"),
-        ("[triggers]\ncrons = [\"* * * * *\"]\n", "triggers"),
+        ("[triggers]\ncrons = [\"* * * *\"]\n", "triggers"),
         ("compatability_flags = []\n", "compatibility_flags"),
     ] {
         let (code, talk) = refused(&node, "later", section, ADDER);

@@ -85,3 +85,45 @@ fn databases_stay_are_seen_from_outside_and_survive_kill_9() {
     let root = node.try_cli(&node.root, &["d1", "list", "--tenant", "demo"]);
     assert!(!root.status.success());
 }
+
+#[test]
+fn namespaces_and_buckets_are_seen_from_outside_and_moved() {
+    let node = Node::start();
+    assert!(node.deploy("keeper", BINDINGS, &module()).status.success());
+    assert!(call(&node, "demo").contains("1|test|nothing|1|a/b|count"));
+    let cli = |words: &[&str]| node.cli(&node.admin, &[words, &["--tenant", "demo"]].concat());
+    assert_eq!(cli(&["kv", "list"])["items"][0]["name"], "keeper-notes");
+    assert_eq!(cli(&["kv", "keys", "keeper-notes"])["items"][0]["metadata"]["by"], "test");
+    cli(&["kv", "put", "keeper-notes", "count", "41"]);
+    assert!(call(&node, "demo").contains("42|test|line 1|4"), "the code sees what was put from outside");
+    let printed = |words: &[&str]| {
+        let mut command = smcp_tests::node::command(node.folder.path());
+        command.env("SMCP_ENDPOINT", &node.url).env("SMCP_KEY", &node.admin);
+        command.args(words).args(["--tenant", "demo"]).output().unwrap().stdout
+    };
+    assert_eq!(printed(&["kv", "get", "keeper-notes", "count"]), b"42");
+    assert_eq!(printed(&["objects", "get", "keeper-files", "a/b"]), b"line 42");
+    let file = node.folder.path().join("notes.json");
+    let folder = node.folder.path().join("files");
+    let (file, folder) = (file.to_str().unwrap(), folder.to_str().unwrap());
+    cli(&[
+        "kv",
+        "put",
+        "keeper-notes",
+        "bytes",
+        "--file",
+        &node.folder.path().join("data/master.key").display().to_string(),
+    ]);
+    assert_eq!(cli(&["kv", "export", "keeper-notes", "--output", file])["entries"], 2);
+    assert_eq!(cli(&["kv", "import", "copy", file])["entries"], 2);
+    assert_eq!(printed(&["kv", "get", "copy", "count"]), b"42");
+    assert_eq!(cli(&["objects", "export", "keeper-files", folder])["objects"], 1);
+    assert_eq!(cli(&["objects", "import", "copies", folder])["objects"], 1);
+    assert_eq!(printed(&["objects", "get", "copies", "a/b"]), b"line 42");
+    assert_eq!(cli(&["objects", "keys", "copies"])["items"][0]["metadata"]["n"], "42");
+    cli(&["kv", "delete", "copy", "count"]);
+    cli(&["objects", "delete", "copies", "a/b"]);
+    assert_eq!(cli(&["objects", "keys", "copies"])["items"], serde_json::json!([]));
+    let root = node.try_cli(&node.root, &["kv", "list", "--tenant", "demo"]);
+    assert!(!root.status.success());
+}

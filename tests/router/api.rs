@@ -31,6 +31,8 @@ fn path(operation: &Operation, tenant: &str, server: &str) -> String {
         .replace("{key}", &"a".repeat(26))
         .replace("{secret}", "TOKEN")
         .replace("{database}", "notes")
+        .replace("{namespace}", "notes")
+        .replace("{bucket}", "notes")
 }
 
 fn body(operation: &Operation) -> Value {
@@ -40,6 +42,7 @@ fn body(operation: &Operation) -> Value {
         OperationId::CreateTenant => json!({ "slug": "new" }),
         OperationId::SetSecret | OperationId::RotateSecret => json!({ "value": "v" }),
         OperationId::QueryDatabase | OperationId::ImportDatabase => json!({ "sql": "SELECT 1" }),
+        OperationId::PutKvEntry => json!({ "value": "" }),
         OperationId::SetCeilings => json!({ "ceilings": { "memory_mb": 256 } }),
         _ => json!({}),
     }
@@ -100,7 +103,7 @@ async fn roles_on_operations() {
         }
         table.push('\n');
     }
-    // A 404 for an admin is a version or key that is not there.
+    // A 404 for an admin is a version or key that is not there, a 400 an entry without its key.
     insta::assert_snapshot!(table, @r"
     WhoAmI           200 200 200
     GetHealth        200 200 200
@@ -114,6 +117,10 @@ async fn roles_on_operations() {
     CreateKey        201 403 403
     RotateKey        404 403 403
     RevokeKey        404 403 403
+    ListDataKeys     200 403 200
+    RotateDataKeys   200 403 403
+    DestroyData      200 403 403
+    RotateMasterKey  403 403 403
     ListServers      200 200 200
     GetServer        200 200 200
     DeleteServer     204 403 403
@@ -131,6 +138,16 @@ async fn roles_on_operations() {
     ExportDatabase   404 403 403
     ImportDatabase   200 403 403
     DeleteDatabase   404 403 403
+    ListKvNamespaces 200 403 403
+    ListKvKeys       200 403 403
+    GetKvEntry       400 403 403
+    PutKvEntry       400 403 403
+    DeleteKvEntry    400 403 403
+    ListBuckets      200 403 403
+    ListObjects      200 403 403
+    GetObject        400 403 403
+    PutObject        400 403 403
+    DeleteObject     400 403 403
     GetLogs          200 403 200
     ");
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod data_keys;
 mod databases;
 mod hosted;
 mod identity;
@@ -12,4 +13,6 @@ mod limits;
 mod logs;
 mod secrets;
 mod sessions;
+mod stores;
 mod streams;
+mod timers;

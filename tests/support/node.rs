@@ -1,7 +1,8 @@
 //! The real binary: a node as a child process with a data directory of its own, and the command line beside it.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -74,10 +75,15 @@ impl Node {
         node
     }
 
-    /// Kills it as `kill -9` does, and starts it again on the same data and with the same address.
-    pub fn kill_and_restart(&mut self) {
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Kills it as `kill -9` does, and starts it again on the same data and with the same address.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
         let address = self.url.replace("http://localhost", "127.0.0.1");
         let (child, url, key) = launch(self.folder.path(), &["--listen", &address]);
         assert_eq!((url.as_str(), key), (self.url.as_str(), None), "the administrator's key is shown once");
@@ -121,6 +127,24 @@ impl Node {
         shell.env("PATH", path).env("SMCP_ENDPOINT", &self.url).env("SMCP_KEY", &self.admin);
         shell.env("SMCP_TENANT", "demo").envs(variables.iter().copied());
         shell.current_dir(folder).args(["-ec", line]).output().unwrap()
+    }
+
+    /// Calls the tool `add` as a client does that has a trace of its own; returns the answer with its head.
+    pub fn call_traced(&self, server: &str, traceparent: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{}}}"#;
+        let head = [
+            format!("POST /t/demo/{server}/mcp HTTP/1.1\r\nhost: {address}"),
+            format!("authorization: Bearer {}\r\ntraceparent: {traceparent}", self.admin),
+            format!("content-type: application/json\r\ncontent-length: {}", body.len()),
+            "accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25".to_owned(),
+            "connection: close\r\n\r\n".to_owned(),
+        ];
+        let mut stream = TcpStream::connect(address.replace("localhost", "127.0.0.1")).unwrap();
+        stream.write_all((head.join("\r\n") + body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Writes a project of one JavaScript module and deploys it.

@@ -15,7 +15,9 @@ use smcp_core::{
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
 };
-use smcp_testkit::{CountingEntropy, FakeClock, MemoryDatabases, MemoryStores, ScriptedIsolates};
+use smcp_testkit::{
+    CountingEntropy, FakeClock, MemoryDatabases, MemoryMasterKeys, MemoryStores, ScriptedIsolates,
+};
 use tower::ServiceExt as _;
 
 /// Background work on the test's own runtime.
@@ -38,8 +40,12 @@ pub struct World {
     pub isolates: Arc<ScriptedIsolates>,
     /// The stores, to ask how often they were used.
     pub stores: Arc<MemoryStores>,
+    /// Where hosted code would print.
+    pub logbook: Arc<Logbook>,
     /// What hosted code would be given.
     pub secrets: Arc<Secrets>,
+    /// The platform behind the router.
+    pub platform: Arc<Platform>,
     /// The SQL databases.
     pub databases: Arc<MemoryDatabases>,
     /// The platform's administrator.
@@ -106,16 +112,21 @@ impl World {
         let (ring, vault) = smcp_testkit::open_keys(&stores, &keys_clock).await.unwrap();
         let secrets = Arc::new(Secrets::new(stores.secrets.clone(), vault.clone()));
         let databases = Arc::new(MemoryDatabases::default());
+        let storage = smcp_testkit::memory_storage(vault.clone(), clock.clone(), entropy.clone());
+        let logbook = Arc::new(Logbook::new(stores.logs.clone(), secrets.clone(), clock.clone()));
         let ports = Ports {
             clock: clock.clone(),
             entropy,
             tasks: Arc::new(Spawned),
             isolates: isolates.clone(),
             usage: isolates.clone(),
-            logbook: Arc::new(Logbook::new(stores.logs.clone(), clock.clone())),
+            logbook: Arc::clone(&logbook),
             ring,
             vault,
+            master_keys: Arc::new(MemoryMasterKeys::default()),
+            sealed: Vec::new(),
             secrets: Arc::clone(&secrets),
+            storage,
             databases: Arc::clone(&databases) as Arc<dyn Databases>,
             stores,
         };
@@ -125,14 +136,17 @@ impl World {
             networks: Vec::new(),
         };
         let Opened { platform, first_key } = Platform::open(settings, ports).await.unwrap();
-        let router = smcp_http::router(Arc::new(platform));
+        let platform = Arc::new(platform);
+        let router = smcp_http::router(Arc::clone(&platform));
         let root = first_key.unwrap().key.expose().clone();
         let mut world = Self {
             router,
             clock,
             isolates,
             stores: memory,
+            logbook,
             secrets,
+            platform,
             databases,
             root,
             admin: String::new(),

@@ -23,7 +23,7 @@ const WASM_CRATES: [&str; 8] = [
     "smcp-http",
 ];
 const WASM: &str = "wasm32-unknown-unknown";
-const LOCAL: [&str; 3] = ["runtime", "tests/clients", "examples/issues"];
+const LOCAL: [&str; 4] = ["runtime", "tests/clients", "tests/compare", "examples/issues"];
 
 /// How a step ended.
 struct Done {
@@ -71,6 +71,7 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("tests", minutes(15), step::program(strict(nextest()))),
         Step::new("fuzz", minutes(5), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
+        Step::new("compare", minutes(2), xtask(&["compare"])),
         Step::new("soak", minutes(3), xtask(&["soak"])),
         Step::new("attack", minutes(7), xtask(&["attack"])),
     ])

@@ -10,6 +10,7 @@ mod arguments;
 mod attack;
 mod bench;
 mod ci;
+mod compare;
 mod fuzz;
 mod http;
 mod mcp;
@@ -47,6 +48,9 @@ usage: cargo xtask <chore>
   bench [--quick] [--dev-profile] [--sandbox [--without LAYERS]]
                             calls through the platform beside the same process called bare; with --sandbox,
                             starts, calls and memory in all layers of the sandbox beside none (or LAYERS left out)
+  compare [--only kv|objects|d1|durable] [--ops N] [--smcp FILE] [--release]
+                            one hosted script on our storage and on miniflare's, call by call; with --ops, operations
+                            a second in N rounds; with --smcp, a binary that is there already
   soak [--full] [--kills N] [--seed N]
                             versions change under load, the platform is killed at random moments";
 
@@ -107,6 +111,15 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             } else {
                 bench::run(quick, profile)
             }
+        }
+        "compare" => {
+            let profile = Profile::release_if(arguments.flag("--release"));
+            let only: Option<String> = arguments.value("--only")?;
+            let rounds = arguments.value("--ops")?;
+            let built = arguments.value("--smcp")?;
+            arguments.finish()?;
+            let what = rounds.map_or(compare::What::Steps, |rounds| compare::What::Speed { rounds });
+            compare::run(&what, only.as_deref(), built, profile)
         }
         "soak" => {
             let full = arguments.flag("--full");

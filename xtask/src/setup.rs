@@ -6,6 +6,12 @@ use std::path::Path;
 use crate::process::Program;
 use crate::{Result, workspace};
 
+/// Where `npm ci` puts the runtime's binary.
+pub(crate) const RUNTIME: &str = if cfg!(target_arch = "aarch64") {
+    "runtime/node_modules/@cloudflare/workerd-linux-arm64/bin/workerd"
+} else {
+    "runtime/node_modules/@cloudflare/workerd-linux-64/bin/workerd"
+};
 /// Where the Python client lives.
 const PYTHON_FOLDER: &str = "tests/clients";
 

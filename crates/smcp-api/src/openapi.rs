@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    Ceilings, Database, DatabaseImport, DatabaseList, DatabaseQuery, DatabaseResult, DatabaseResults,
-    DatabaseScript, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogLevel, LogLine, LogPage,
-    LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS, Operation, PROBLEM_JSON, Problem, RotateKey,
-    Secret, SecretList, SecretValue, Server, ServerList, ServerState, ServerUsage, Tenant, TenantList,
-    UploadedModule, Usage, UsageReport, Version, VersionList, VersionSummary, WhoAmI,
+    Ceilings, DataKey, DataKeyList, Database, DatabaseImport, DatabaseList, DatabaseQuery, DatabaseResult,
+    DatabaseResults, DatabaseScript, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, KvEntry,
+    KvKey, KvKeyPage, LogLevel, LogLine, LogPage, LogSource, ModuleKind, NewKey, NewTenant, OPERATIONS,
+    ObjectPage, Operation, PROBLEM_JSON, Problem, ResealedStore, Resealing, RotateKey, RotatedMasterKey,
+    Secret, SecretList, SecretValue, Server, ServerList, ServerState, ServerUsage, StoreList, StoreSummary,
+    StoredObject, Tenant, TenantList, UploadedModule, Usage, UsageReport, Version, VersionList,
+    VersionSummary, WhoAmI,
 };
 
 macro_rules! schemas {
@@ -24,6 +26,8 @@ macro_rules! schemas {
 pub fn document() -> Value {
     let schemas = schemas!(
         Ceilings,
+        DataKey,
+        DataKeyList,
         Database,
         DatabaseImport,
         DatabaseList,
@@ -37,6 +41,9 @@ pub fn document() -> Value {
         IssuedKey,
         Key,
         KeyList,
+        KvEntry,
+        KvKey,
+        KvKeyPage,
         LogLevel,
         LogLine,
         LogPage,
@@ -44,8 +51,12 @@ pub fn document() -> Value {
         ModuleKind,
         NewKey,
         NewTenant,
+        ObjectPage,
         Problem,
+        ResealedStore,
+        Resealing,
         RotateKey,
+        RotatedMasterKey,
         Secret,
         SecretList,
         SecretValue,
@@ -53,6 +64,9 @@ pub fn document() -> Value {
         ServerList,
         ServerState,
         ServerUsage,
+        StoreList,
+        StoreSummary,
+        StoredObject,
         Tenant,
         TenantList,
         UploadedModule,

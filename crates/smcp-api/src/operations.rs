@@ -83,9 +83,22 @@ macro_rules! operations {
 
 const PAGE: &[(&str, &str)] =
     &[("after", "The `next` of the page before"), ("limit", "Most items, 1 to 200")];
+const PART: &[(&str, &str)] = &[
+    ("prefix", "Keys that begin with this"),
+    ("limit", "Most keys, 1 to 1000"),
+    ("after", "The `next` of the page before"),
+];
+const KEY: &[(&str, &str)] = &[("key", "The key")];
+const OBJECT: &[(&str, &str)] = &[
+    ("key", "The key"),
+    ("content_type", "What the content is"),
+    ("metadata", "Custom metadata: a JSON object of strings"),
+];
 const LOGS: &[(&str, &str)] = &[
     ("limit", "Most lines, 1 to 2000"),
     ("level", "debug, info, warn or error: nothing quieter"),
+    ("request", "The id of a request: its lines alone"),
+    ("trace", "The id of a trace: its lines alone"),
     ("follow", "true: an event stream of the lines as they come, after the last ones"),
 ];
 
@@ -114,6 +127,18 @@ operations! {
         Some("RotateKey") => 200 Some("IssuedKey"), &[], true;
     RevokeKey: Delete "/api/v1/tenants/{tenant}/keys/{key}", "End a key, at once and for good",
         None => 200 Some("Key"), &[], true;
+    ListDataKeys: Get "/api/v1/tenants/{tenant}/data-keys",
+        "The keys a tenant's data is encrypted with, and how far their rotation is",
+        None => 200 Some("DataKeyList"), &[], true;
+    RotateDataKeys: Post "/api/v1/tenants/{tenant}/data-keys/rotate",
+        "Give a tenant's data a new key, and move what is stored to it in the background",
+        None => 200 Some("DataKeyList"), &[], true;
+    DestroyData: Delete "/api/v1/tenants/{tenant}/data-keys",
+        "Destroy the keys of a tenant's data: what it has stored cannot be read again",
+        None => 200 Some("DataKeyList"), &[], true;
+    RotateMasterKey: Post "/api/v1/tenants/{tenant}/master-key/rotate",
+        "Replace the master key; the tenant is the platform's own",
+        None => 200 Some("RotatedMasterKey"), &[], true;
     ListServers: Get "/api/v1/tenants/{tenant}/servers", "The servers of a tenant and how they are",
         None => 200 Some("ServerList"), PAGE, true;
     GetServer: Get "/api/v1/tenants/{tenant}/servers/{server}", "One server and how it is",
@@ -153,6 +178,27 @@ operations! {
         Some("DatabaseScript") => 200 Some("DatabaseImport"), &[], true;
     DeleteDatabase: Delete "/api/v1/tenants/{tenant}/d1/{database}", "Delete a database with all that is in it",
         None => 204 None, &[], true;
+    ListKvNamespaces: Get "/api/v1/tenants/{tenant}/kv", "The KV namespaces of a tenant's servers",
+        None => 200 Some("StoreList"), &[], true;
+    ListKvKeys: Get "/api/v1/tenants/{tenant}/kv/{namespace}/keys", "The keys of a KV namespace",
+        None => 200 Some("KvKeyPage"), PART, true;
+    GetKvEntry: Get "/api/v1/tenants/{tenant}/kv/{namespace}/entry", "A value of a KV namespace",
+        None => 200 Some("KvEntry"), KEY, true;
+    PutKvEntry: Post "/api/v1/tenants/{tenant}/kv/{namespace}/entry", "Store a value in the place of the one before",
+        Some("KvEntry") => 204 None, KEY, true;
+    DeleteKvEntry: Delete "/api/v1/tenants/{tenant}/kv/{namespace}/entry", "Remove a value",
+        None => 204 None, KEY, true;
+    ListBuckets: Get "/api/v1/tenants/{tenant}/objects", "The buckets of a tenant's servers",
+        None => 200 Some("StoreList"), &[], true;
+    ListObjects: Get "/api/v1/tenants/{tenant}/objects/{bucket}/keys", "The objects of a bucket",
+        None => 200 Some("ObjectPage"), PART, true;
+    GetObject: Get "/api/v1/tenants/{tenant}/objects/{bucket}/object", "An object's content, as it is",
+        None => 200 None, KEY, true;
+    PutObject: Post "/api/v1/tenants/{tenant}/objects/{bucket}/object",
+        "Store the body, of a length that is announced, in the place of the object before",
+        None => 200 Some("StoredObject"), OBJECT, true;
+    DeleteObject: Delete "/api/v1/tenants/{tenant}/objects/{bucket}/object", "Remove an object",
+        None => 204 None, KEY, true;
     GetLogs: Get "/api/v1/tenants/{tenant}/servers/{server}/logs", "What a server printed",
         None => 200 Some("LogPage"), LOGS, true;
 }

@@ -169,6 +169,14 @@ pub struct Usage {
     pub starts: u64,
     /// Processes killed because they broke a limit.
     pub limit_kills: u64,
+    /// Requests that hosted code sent to the outside.
+    pub requests: u64,
+    /// Those of them that a rule refused.
+    pub requests_refused: u64,
+    /// Bytes of bodies to the outside.
+    pub bytes_sent: u64,
+    /// Bytes of bodies from outside.
+    pub bytes_received: u64,
 }
 
 /// What one server has used.
@@ -365,10 +373,11 @@ pub enum LogLevel {
 }
 
 /// Whose line it is. What a line says of itself proves nothing; this does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogSource {
-    /// Hosted code.
+    /// Hosted code. Also what older platforms send, which do not say.
+    #[default]
     Server,
     /// The platform.
     Platform,
@@ -382,10 +391,17 @@ pub struct LogLine {
     /// How loud.
     pub level: LogLevel,
     /// Whose it is.
+    #[serde(default)]
     pub source: LogSource,
     /// The call it belongs to, if that is known. A label: hosted code could forge it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The trace it belongs to, if that is known. A label too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The version that printed it, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The text.
     pub message: String,
 }

@@ -1,15 +1,16 @@
 //! The client: one method for each operation of the contract.
 
 mod databases;
+mod stores;
 
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use smcp_api::{
-    Ceilings, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey, NewTenant,
-    OperationId, RotateKey, SecretList, SecretValue, Server, ServerList, Tenant, TenantList, UsageReport,
-    Version, VersionList, WhoAmI,
+    Ceilings, DataKeyList, Deploy, DeployedVersion, Health, IssuedKey, Key, KeyList, LogPage, NewKey,
+    NewTenant, OperationId, RotateKey, RotatedMasterKey, SecretList, SecretValue, Server, ServerList, Tenant,
+    TenantList, UsageReport, Version, VersionList, WhoAmI,
 };
 use smcp_types::Secret;
 
@@ -23,10 +24,12 @@ pub const PAGE_LIMIT: u32 = 200;
 
 /// For an ordinary answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// For statements: an upload, a process to start, and the time that they may take.
+/// For uploads and statements: an upload, a process to start, and the time that they may take.
 const DATABASE: Duration = Duration::from_secs(60);
 /// For a deploy: an upload, a turn to wait for, and a start with its answers.
 const DEPLOY: Duration = Duration::from_secs(120);
+
+pub use stores::{NewObject, StorePart};
 
 /// A client of one platform, with one key.
 pub struct Client {
@@ -147,6 +150,38 @@ impl Client {
     /// `ClientError`.
     pub fn revoke_key(&self, tenant: &str, key: &str) -> Result<Key, ClientError> {
         self.ask(target(OperationId::RevokeKey, &[tenant, key]))
+    }
+
+    /// The keys a tenant's data is encrypted with.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn list_data_keys(&self, tenant: &str) -> Result<DataKeyList, ClientError> {
+        self.ask(target(OperationId::ListDataKeys, &[tenant]))
+    }
+
+    /// Gives a tenant's data a new key.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn rotate_data_keys(&self, tenant: &str) -> Result<DataKeyList, ClientError> {
+        self.ask(target(OperationId::RotateDataKeys, &[tenant]))
+    }
+
+    /// Destroys the keys of a tenant's data, for good.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn destroy_data(&self, tenant: &str) -> Result<DataKeyList, ClientError> {
+        self.ask(target(OperationId::DestroyData, &[tenant]))
+    }
+
+    /// Replaces the master key; the tenant is the platform's own.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub fn rotate_master_key(&self, tenant: &str) -> Result<RotatedMasterKey, ClientError> {
+        self.ask(target(OperationId::RotateMasterKey, &[tenant]))
     }
 
     /// One page of the servers of a tenant.
@@ -351,7 +386,11 @@ fn page(after: Option<&str>) -> Vec<(&'static str, Option<String>)> {
 fn plain(operation: OperationId, path: &str, body: Option<Vec<u8>>) -> Ask<'_> {
     let within = match operation {
         OperationId::DeployVersion => DEPLOY,
-        OperationId::QueryDatabase | OperationId::ImportDatabase | OperationId::ExportDatabase => DATABASE,
+        OperationId::QueryDatabase
+        | OperationId::ImportDatabase
+        | OperationId::ExportDatabase
+        | OperationId::PutKvEntry
+        | OperationId::PutObject => DATABASE,
         _ => ANSWER,
     };
     let mut headers =

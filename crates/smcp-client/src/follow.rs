@@ -14,12 +14,16 @@ const MAX_EVENT_BYTES: usize = 4 << 20;
 const CHUNK: usize = 16 << 10;
 
 /// What of a log is wanted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LogFilter {
     /// Most lines; the platform's own number if not given.
     pub limit: Option<u32>,
     /// Nothing quieter.
     pub level: Option<LogLevel>,
+    /// Lines of this request alone.
+    pub request: Option<String>,
+    /// Lines of this trace alone.
+    pub trace: Option<String>,
 }
 
 impl LogFilter {
@@ -30,7 +34,12 @@ impl LogFilter {
             LogLevel::Warn => "warn",
             LogLevel::Error => "error",
         });
-        vec![("limit", self.limit.map(|limit| limit.to_string())), ("level", level.map(str::to_owned))]
+        vec![
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("level", level.map(str::to_owned)),
+            ("request", self.request),
+            ("trace", self.trace),
+        ]
     }
 }
 

@@ -8,7 +8,7 @@ mod mcp;
 mod path;
 mod transport;
 
-pub use client::{Client, PAGE_LIMIT};
+pub use client::{Client, NewObject, PAGE_LIMIT, StorePart};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::ClientError;
 pub use follow::{LogFilter, LogStream};

@@ -57,6 +57,12 @@ acts! {
     Deploy = Deploy;
     /// Deleting a server.
     DeleteServer = DeleteServer;
+    /// Giving a tenant's data a new key.
+    RotateDataKeys = RotateDataKeys;
+    /// Destroying a tenant's data with its keys.
+    DestroyData = DestroyData;
+    /// Replacing the master key.
+    RotateMasterKey = RotateMasterKey;
     /// Seeing which secrets a server has; never their values.
     ViewSecrets = ViewSecrets;
     /// Setting and removing a server's secrets.
@@ -74,6 +80,8 @@ pub enum On<'a> {
     Tenant(&'a TenantRecord),
     /// A server.
     Server(&'a ServerRecord),
+    /// The platform itself, whose own tenant this is.
+    Platform(&'a TenantRecord),
 }
 
 /// Proof that a caller may do `A` to a tenant or a server. Only `Authority` makes one.
@@ -129,6 +137,7 @@ impl Authority {
         let (tenant, server, target) = match on {
             On::Tenant(record) => (record.id, None, Target::Tenant(record.id)),
             On::Server(record) => (record.tenant, Some(record.id), Target::Server(record.tenant, record.id)),
+            On::Platform(record) => (record.id, None, Target::Platform),
         };
         if self.allows(caller, A::ACTION, target) {
             return Ok(Permit { tenant, server, act: PhantomData });
@@ -167,7 +176,9 @@ impl Authority {
 
     fn refusal(&self, caller: &VerifiedCaller, action: Action, on: On<'_>) -> Error {
         let (what, view, target) = match on {
-            On::Tenant(record) => ("tenant", Action::ViewTenant, Target::Tenant(record.id)),
+            On::Tenant(record) | On::Platform(record) => {
+                ("tenant", Action::ViewTenant, Target::Tenant(record.id))
+            }
             On::Server(record) => ("server", Action::ViewServer, Target::Server(record.tenant, record.id)),
         };
         if !self.allows(caller, view, target) {

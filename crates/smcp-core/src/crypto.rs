@@ -11,7 +11,8 @@ use crate::ports::Entropy;
 /// The first byte of every ciphertext: this layout.
 const FORMAT: u8 = 1;
 const SALT_BYTES: usize = 16;
-const HEAD_BYTES: usize = 1 + 16 + SALT_BYTES;
+/// Format byte, key id and salt.
+pub(crate) const HEAD_BYTES: usize = 1 + 16 + SALT_BYTES;
 const TAG_BYTES: usize = 16;
 
 /// 32 bytes of key.
@@ -124,15 +125,6 @@ pub(crate) fn open(
 pub(crate) fn derive(key: &KeyBytes, purpose: &str) -> KeyBytes {
     let mut out = [0; 32];
     expand(key, &[], purpose.as_bytes(), &mut out);
-    Secret::new(out)
-}
-
-/// A key for something whole that encrypts itself, such as a database file: bound to where it belongs.
-#[must_use]
-pub(crate) fn derive_for(key: &KeyBytes, belongs: Belongs<'_>) -> KeyBytes {
-    let mut out = [0; 32];
-    let info = [b"smcp file v1".as_slice(), &belongs.bytes()].concat();
-    expand(key, &[], &info, &mut out);
     Secret::new(out)
 }
 

@@ -4,7 +4,6 @@ pub(crate) mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use smcp_manifest::{Bundle, LockedManifest};
 use smcp_mcp::Definitions;
 use smcp_types::{Error, Refusal, Result};
@@ -12,7 +11,6 @@ use smcp_types::{Error, Refusal, Result};
 use crate::{
     Platform,
     authority::{Deploy, On, Permit},
-    bundle_file,
     context::Ctx,
     inspect::Inspector,
     ports::{
@@ -70,6 +68,7 @@ impl Platform {
         let version = VersionRef { tenant: server.tenant, server: server.id, digest: bundle.digest() };
         permit.require(version.tenant, Some(version.server))?;
         if let Some(known) = self.stores.versions.get(&version).await.map_err(Error::from)? {
+            self.mend(&version, &bundle).await?;
             let warnings = self.secret_warnings(&server, bundle.manifest()).await?;
             return Ok(Deployed { server, version: known, known: true, warnings });
         }
@@ -162,6 +161,16 @@ impl Platform {
         Err(Error::Invalid(Refusal::new(told.collect::<Vec<_>>().join("; ")).hint(hint)))
     }
 
+    /// A version that is known and whose stored bundle does not open any more, damaged or with its key destroyed: the same
+    /// content has just come again.
+    async fn mend(&self, version: &VersionRef, bundle: &Bundle) -> Result<()> {
+        match self.bundles.load(version).await {
+            Ok(_) => Ok(()),
+            Err(Error::Damaged(_) | Error::Internal(_)) => self.bundles.put(version, bundle).await,
+            Err(error) => Err(error),
+        }
+    }
+
     /// The blob first: a version that is in the table can always be started.
     async fn store_version(
         &self,
@@ -169,13 +178,12 @@ impl Platform {
         record: &VersionRecord,
         bundle: &Bundle,
     ) -> Result<()> {
-        let (blob, file) = (bundle_file::blob_name(version), Bytes::from(bundle_file::encode(bundle)?));
-        self.stores.blobs.put(version.tenant, &blob, file).await?;
+        self.bundles.put(version, bundle).await?;
         let stored = self.stores.versions.put(record).await;
         if stored.is_err() {
             // The server was deleted meanwhile; its code goes too.
             self.isolates.forget(version).await;
-            self.stores.blobs.delete(version.tenant, &blob).await?;
+            self.bundles.delete(version).await?;
         }
         Ok(stored?)
     }

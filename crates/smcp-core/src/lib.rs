@@ -7,6 +7,8 @@ pub mod call;
 pub mod caller;
 pub mod context;
 mod crypto;
+pub mod data;
+pub mod data_keys;
 mod databases;
 pub mod deploy;
 pub mod fleet;

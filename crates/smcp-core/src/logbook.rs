@@ -1,23 +1,32 @@
 //! The logbook of hosted servers: takes lines without ever waiting, keeps them, shows them, passes them on live.
 
+mod cleaning;
+
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use futures_core::Stream;
 use futures_util::{
     StreamExt as _,
+    lock::Mutex as AsyncMutex,
     stream::{self, BoxStream},
 };
-use smcp_types::{Result, ServerId, TenantId, UnixMillis};
+use smcp_types::{Digest, Result, ServerId, TenantId, UnixMillis};
+
+use cleaning::Cleaning;
 
 use crate::{
     Platform,
     authority::{On, ViewLogs},
     context::Ctx,
-    ports::{Clock, LogLevel, LogLine, LogSink, LogStore, ServerRecord, VersionRef},
+    ports::{Clock, LogLevel, LogLine, LogQuery, LogSink, LogStore, ServerRecord, VersionRef},
+    secrets::Secrets,
 };
 
 /// Lines of one server that may wait to be stored; more are dropped and counted.
@@ -39,41 +48,62 @@ const KEEP_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long lines gather before they are stored together.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Takes the output of hosted code. `LogSink::append` never waits; `run` stores what gathers.
+/// Takes the output of hosted code. `LogSink::append` never waits; `run` takes secrets out of what gathers, gives it to
+/// those who follow, and stores it.
 pub struct Logbook {
     store: Arc<dyn LogStore>,
     clock: Arc<dyn Clock>,
+    cleaning: Cleaning,
     shelves: Mutex<HashMap<ServerId, Shelf>>,
+    /// Counts lines, so that followers get what comes after them.
+    lines: AtomicU64,
+    /// Held while lines are on their way to the store: they keep their order.
+    turn: AsyncMutex<()>,
 }
+
+/// A line on its way: its number, who printed it, and itself.
+type Waiting = (u64, VersionRef, LogLine);
 
 #[derive(Default)]
 struct Shelf {
-    waiting: Vec<(VersionRef, LogLine)>,
+    waiting: Vec<Waiting>,
     waiting_bytes: usize,
     dropped: u64,
     followers: Vec<Arc<Follower>>,
 }
 
 /// What one follower has yet to read. Shared with its stream: when that is gone, so is the follower.
-#[derive(Default)]
 struct Follower {
-    lines: Mutex<(Vec<LogLine>, u64)>,
+    /// The number of the first line that it gets.
+    since: u64,
+    lines: Mutex<(Vec<(Digest, LogLine)>, u64)>,
 }
 
 impl Logbook {
-    /// A logbook over a store.
+    /// A logbook over a store, which keeps secrets out.
     #[must_use]
-    pub fn new(store: Arc<dyn LogStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, shelves: Mutex::default() }
+    pub fn new(store: Arc<dyn LogStore>, secrets: Arc<Secrets>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            clock,
+            cleaning: Cleaning::new(secrets),
+            shelves: Mutex::default(),
+            lines: AtomicU64::new(0),
+            turn: AsyncMutex::new(()),
+        }
     }
 
     /// Stores what gathers, for ever. The composition root runs this once and calls `flush` when it stops.
     pub async fn run(&self) {
         loop {
             self.clock.sleep(GATHER).await;
-            if let Err(error) = self.flush().await {
-                tracing::error!(%error, "log lines of hosted servers were not stored");
-            }
+            self.flush_or_tell().await;
+        }
+    }
+
+    async fn flush_or_tell(&self) {
+        if let Err(error) = self.flush().await {
+            tracing::error!(%error, "log lines of hosted servers were not stored");
         }
     }
 
@@ -82,23 +112,41 @@ impl Logbook {
     /// # Errors
     /// Store errors; the lines are then lost, and the next ones are not held up.
     pub async fn flush(&self) -> Result<()> {
-        let now = self.clock.now();
-        let mut lines = Vec::new();
-        for shelf in self.shelves().values_mut() {
-            lines.append(&mut shelf.waiting);
-            shelf.waiting_bytes = 0;
-            let dropped = std::mem::take(&mut shelf.dropped);
-            if dropped > 0
-                && let Some((version, _)) = lines.last()
-            {
-                lines.push((*version, dropped_line(now, dropped)));
+        let _turn = self.turn.lock().await;
+        let now = self.clock.monotonic();
+        self.cleaning.forget_unused(now);
+        let mut stored = Vec::new();
+        for mut lines in self.take() {
+            let Some((_, version, _)) = lines.first() else { continue };
+            let of = (version.tenant, version.server);
+            self.cleaning.clean(of, now, lines.iter_mut().map(|(_, _, line)| line)).await;
+            for follower in self.shelves().get(&of.1).into_iter().flat_map(|shelf| &shelf.followers) {
+                lines.iter().for_each(|line| follower.give(line));
             }
+            stored.extend(lines.into_iter().map(|(_, version, line)| (version, line)));
         }
         self.shelves().retain(|_, shelf| !shelf.waiting.is_empty() || shelf.has_followers());
-        if lines.is_empty() {
+        if stored.is_empty() {
             return Ok(());
         }
-        Ok(self.store.append(&lines).await?)
+        Ok(self.store.append(&stored).await?)
+    }
+
+    /// What has gathered, by server.
+    fn take(&self) -> Vec<Vec<Waiting>> {
+        let now = self.clock.now();
+        let mut shelves = self.shelves();
+        let taken = shelves.values_mut().map(|shelf| {
+            let mut lines = std::mem::take(&mut shelf.waiting);
+            shelf.waiting_bytes = 0;
+            let dropped = std::mem::take(&mut shelf.dropped);
+            let last = lines.last().map(|(number, version, _)| (*number, *version));
+            if let Some((number, version)) = last.filter(|_| dropped > 0) {
+                lines.push((number, version, dropped_line(now, dropped)));
+            }
+            lines
+        });
+        taken.collect()
     }
 
     pub(crate) async fn sweep(&self) -> Result<()> {
@@ -111,15 +159,19 @@ impl Logbook {
         &self,
         tenant: TenantId,
         server: ServerId,
-        level: LogLevel,
+        query: LogQuery,
         limit: u32,
-    ) -> Result<Vec<LogLine>> {
+    ) -> Result<Vec<(Digest, LogLine)>> {
         self.flush().await?;
-        Ok(self.store.tail(tenant, server, level, limit).await?)
+        Ok(self.store.tail(tenant, server, query, limit).await?)
     }
 
-    fn follow(self: &Arc<Self>, server: ServerId) -> Option<impl Stream<Item = LogLine> + Send + 'static> {
-        let follower = Arc::new(Follower::default());
+    fn follow(
+        self: &Arc<Self>,
+        server: ServerId,
+    ) -> Option<impl Stream<Item = (Digest, LogLine)> + Send + 'static> {
+        let since = self.lines.load(Ordering::Relaxed);
+        let follower = Arc::new(Follower { since, lines: Mutex::default() });
         {
             let mut shelves = self.shelves();
             let shelf = shelves.entry(server).or_default();
@@ -129,16 +181,17 @@ impl Logbook {
             }
             shelf.followers.push(Arc::clone(&follower));
         }
-        let clock = Arc::clone(&self.clock);
-        let batches = stream::unfold((follower, clock), |(follower, clock)| async move {
+        let book = Arc::clone(self);
+        let batches = stream::unfold((follower, book), |(follower, book)| async move {
             loop {
+                book.flush_or_tell().await;
                 let (lines, dropped) = follower.take();
-                if !lines.is_empty() || dropped > 0 {
-                    let note = (dropped > 0).then(|| dropped_line(clock.now(), dropped));
-                    let batch: Vec<LogLine> = note.into_iter().chain(lines).collect();
-                    return Some((stream::iter(batch), (follower, clock)));
+                if let Some((version, _)) = lines.first() {
+                    let note = (dropped > 0).then(|| (*version, dropped_line(book.clock.now(), dropped)));
+                    let batch: Vec<_> = note.into_iter().chain(lines).collect();
+                    return Some((stream::iter(batch), (follower, book)));
                 }
-                clock.sleep(GATHER).await;
+                book.clock.sleep(GATHER).await;
             }
         });
         Some(batches.flatten())
@@ -153,12 +206,9 @@ impl LogSink for Logbook {
     fn append(&self, version: &VersionRef, line: LogLine) {
         let mut shelves = self.shelves();
         let shelf = shelves.entry(version.server).or_default();
-        for follower in &shelf.followers {
-            follower.give(&line);
-        }
         if shelf.waiting.len() < MAX_WAITING && shelf.waiting_bytes < MAX_WAITING_BYTES {
             shelf.waiting_bytes += line.message.len();
-            shelf.waiting.push((*version, line));
+            shelf.waiting.push((self.lines.fetch_add(1, Ordering::Relaxed), *version, line));
         } else {
             shelf.dropped += 1;
         }
@@ -174,16 +224,19 @@ impl Shelf {
 }
 
 impl Follower {
-    fn give(&self, line: &LogLine) {
+    fn give(&self, (number, version, line): &Waiting) {
+        if *number < self.since {
+            return;
+        }
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.0.len() < MAX_LAG {
-            lines.0.push(line.clone());
+            lines.0.push((version.digest, line.clone()));
         } else {
             lines.1 += 1;
         }
     }
 
-    fn take(&self) -> (Vec<LogLine>, u64) {
+    fn take(&self) -> (Vec<(Digest, LogLine)>, u64) {
         std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -195,7 +248,7 @@ fn dropped_line(at: UnixMillis, dropped: u64) -> LogLine {
 }
 
 impl Platform {
-    /// The last lines of a server's log, oldest first.
+    /// The last lines of a server's log that are wanted, oldest first, each with the version that printed it.
     ///
     /// # Errors
     /// As `authorize`; store errors.
@@ -203,11 +256,11 @@ impl Platform {
         &self,
         ctx: &Ctx,
         server: &ServerRecord,
-        level: LogLevel,
+        query: LogQuery,
         limit: u32,
-    ) -> Result<Vec<LogLine>> {
+    ) -> Result<Vec<(Digest, LogLine)>> {
         self.authority.authorize::<ViewLogs>(&ctx.caller, On::Server(server))?;
-        self.logbook.tail(server.tenant, server.id, level, limit.min(MAX_SHOWN)).await
+        self.logbook.tail(server.tenant, server.id, query, limit.min(MAX_SHOWN)).await
     }
 
     /// The lines of a server's log as they come.
@@ -218,13 +271,13 @@ impl Platform {
         &self,
         ctx: &Ctx,
         server: &ServerRecord,
-        level: LogLevel,
-    ) -> Result<BoxStream<'static, LogLine>> {
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, (Digest, LogLine)>> {
         self.authority.authorize::<ViewLogs>(&ctx.caller, On::Server(server))?;
         let lines = self.logbook.follow(server.id).ok_or_else(|| {
             smcp_types::Error::Conflict(smcp_types::Refusal::new("too many are following this server's log"))
         })?;
-        let loud = lines.filter(move |line| std::future::ready(line.level >= level));
-        Ok(loud.take_until(self.stopping.begun()).boxed())
+        let wanted = lines.filter(move |(_, line)| std::future::ready(query.wants(line)));
+        Ok(wanted.take_until(self.stopping.begun()).boxed())
     }
 }

@@ -7,7 +7,7 @@ use smcp_types::{Error, MasterKeyId, Refusal, Result, Secret, TenantId};
 
 use crate::{
     crypto::{self, Belongs, DoesNotOpen, KeyBytes},
-    ports::{DataKeyStore, Entropy, Rewrap, RingStore, StoreError},
+    ports::{DataKeyStore, Entropy, MasterKeys, Rewrap, RingStore, StoreError},
 };
 
 /// How often a change of master key is begun again because another key was made meanwhile.
@@ -34,12 +34,17 @@ impl MasterKey {
         Ok(Self(Secret::new(bytes)))
     }
 
-    /// Makes a new one; returns it with its text for the file.
-    pub fn generate(entropy: &dyn Entropy) -> (Self, Secret<String>) {
+    /// Makes a new one.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut bytes = [0; 32];
         entropy.fill(&mut bytes);
-        let text = data_encoding::HEXLOWER.encode(&bytes);
-        (Self(Secret::new(bytes)), Secret::new(text))
+        Self(Secret::new(bytes))
+    }
+
+    /// Its text, for the file it is kept in.
+    #[must_use]
+    pub fn to_hex(&self) -> Secret<String> {
+        Secret::new(data_encoding::HEXLOWER.encode(self.0.expose()))
     }
 
     /// A name for this key that says nothing about it: stands in what it wraps.
@@ -102,15 +107,15 @@ pub struct Master {
     turn: Mutex<()>,
 }
 
-/// How many keys a change of master key has wrapped anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a change of master key has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrapped {
-    /// The master key now in force.
-    pub master: MasterKeyId,
-    /// Keys of the ring.
+    /// Keys of the ring that are wrapped anew.
     pub ring: usize,
-    /// Keys of tenants' data.
+    /// Keys of tenants' data that are.
     pub data: usize,
+    /// What its operator has to do now, if anything.
+    pub note: Option<String>,
 }
 
 impl Master {
@@ -147,32 +152,41 @@ impl Master {
     }
 
     /// Puts another key in this one's place: wraps every key anew and stores them in one transaction. Keys in memory stay
-    /// as they are, so nothing stops meanwhile.
+    /// as they are, so nothing stops meanwhile. Killed at any moment, one of the two keys is in force, whole, and kept.
     ///
     /// # Errors
-    /// `Conflict` when it is the key in force already, or keys keep being made elsewhere; `Damaged` when a key does not
-    /// open; store errors.
-    pub async fn replace(&self, new: MasterKey) -> Result<Rewrapped> {
+    /// `Conflict` when there is no other key, or keys keep being made elsewhere; `Damaged` when a key does not open; store
+    /// errors.
+    pub async fn rotate(&self, kept: &dyn MasterKeys) -> Result<Rewrapped> {
         let _turn = self.turn().await;
         let old = self.key();
+        let new = kept.next(old.id()).await?;
         if new.id() == old.id() {
             return Err(Error::Conflict(
-                Refusal::new("this master key is in force already").hint("give another one"),
+                Refusal::new("the next master key is the one in force").hint("give another one"),
             ));
         }
+        let (ring, data) = self.replace(&old, &new).await?;
+        let id = new.id();
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = new;
+        let note = kept.settle(id).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the new master key is in force, and not yet in its place");
+            Some("the new master key is in force; the next start of the node puts it in its place".to_owned())
+        });
+        Ok(Rewrapped { ring, data, note })
+    }
+
+    /// Returns how many keys of the ring and of tenants' data there are.
+    async fn replace(&self, old: &MasterKey, new: &MasterKey) -> Result<(usize, usize)> {
         for _ in 0..ATTEMPTS {
-            let rewrap = self.rewrap(&old, &new).await?;
-            let done = Rewrapped { master: new.id(), ring: rewrap.ring.len(), data: rewrap.data.len() };
-            let stored = match self.ring.rewrap(rewrap).await {
-                Ok(()) => true,
-                Err(StoreError::Stale) => false,
-                // The answer may have been lost, not the change: the store knows.
-                Err(error) if self.ring.claim(new.id()).await? != new.id() => return Err(error.into()),
-                Err(_) => true,
-            };
-            if stored {
-                *self.key.write().unwrap_or_else(PoisonError::into_inner) = new;
-                return Ok(done);
+            let rewrap = self.rewrap(old, new).await?;
+            let counts = (rewrap.ring.len(), rewrap.data.len());
+            match self.ring.rewrap(rewrap).await {
+                Ok(()) => return Ok(counts),
+                Err(StoreError::Stale) => {}
+                // The answer may have been lost and not the change: the store knows.
+                Err(_) if self.ring.claim(new.id()).await? == new.id() => return Ok(counts),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(StoreError::Stale.into())

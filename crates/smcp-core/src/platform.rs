@@ -7,6 +7,7 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 
 use crate::{
     authority::Authority,
+    bundle_file::BundleStore,
     caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
@@ -15,18 +16,19 @@ use crate::{
     logbook::Logbook,
     memory::Memory,
     ports::{
-        Blobs, Clock, DataKeyStore, Databases, Entropy, Isolates, KeyStore, LogStore, RingStore, SecretStore,
-        ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks, TenantRecord, TenantStore,
-        UsageMeter, VersionStore,
+        Blobs, Clock, DataKeyStore, Databases, Entropy, Isolates, KeyStore, LogStore, MasterKeys, Resealable,
+        RingStore, SecretStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks,
+        TenantRecord, TenantStore, UsageMeter, VersionStore,
     },
     room::Room,
     secrets::Secrets,
     servers::ActiveVersion,
     settings::Settings,
     stopping::Stopping,
+    storage::Storage,
     timeout::within,
     timers::Timers,
-    vault::Vault,
+    vault::{Vault, rotation::Rotation},
 };
 
 /// Tenants, servers and versions remembered.
@@ -78,8 +80,14 @@ pub struct Ports {
     pub ring: Arc<Keyring>,
     /// What seals tenants' data; the same that other parts of the node use.
     pub vault: Arc<Vault>,
+    /// Where the master key is kept.
+    pub master_keys: Arc<dyn MasterKeys>,
+    /// Every store of sealed things there is beside bundles and secrets: what a rotation of a tenant's keys moves.
+    pub sealed: Vec<Arc<dyn Resealable>>,
     /// Secrets of servers; the same that are added to requests and given to processes.
     pub secrets: Arc<Secrets>,
+    /// KV namespaces and buckets; the same that hosted code uses.
+    pub storage: Arc<Storage>,
     /// SQL databases of hosted code.
     pub databases: Arc<dyn Databases>,
     /// Storage.
@@ -97,9 +105,14 @@ pub struct Platform {
     pub(crate) usage: Arc<dyn UsageMeter>,
     pub(crate) logbook: Arc<Logbook>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) storage: Arc<Storage>,
     pub(crate) databases: Arc<dyn Databases>,
     pub(crate) stores: Stores,
     pub(crate) ring: Arc<Keyring>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) master_keys: Arc<dyn MasterKeys>,
+    pub(crate) rotation: Rotation,
+    pub(crate) bundles: Arc<BundleStore>,
     pub(crate) authority: Authority,
     pub(crate) identity: Identity,
     pub(crate) callers: CallerTokens,
@@ -139,11 +152,17 @@ impl Platform {
             usage,
             logbook,
             ring,
-            vault: _,
+            vault,
+            master_keys,
             secrets,
+            mut sealed,
+            storage,
             databases,
             stores,
         } = ports;
+        let bundles = Arc::new(BundleStore::new(&stores, vault.clone()));
+        sealed.extend([bundles.clone() as Arc<dyn Resealable>, secrets.clone()]);
+        let rotation = Rotation::new(Arc::clone(&vault), Arc::clone(&clock), sealed);
         let platform_tenant = own_tenant(&stores, &*clock, &*entropy).await?;
         let authority = Authority::new(platform_tenant.id).map_err(Error::internal)?;
         let identity = Identity::new(
@@ -163,9 +182,14 @@ impl Platform {
             usage,
             logbook,
             secrets,
+            storage,
             databases,
             stores,
             ring,
+            vault,
+            master_keys,
+            rotation,
+            bundles,
             authority,
             identity,
             callers,
@@ -242,6 +266,11 @@ impl Platform {
     /// Ends streams that have no end of their own, so that a stop waits only for calls.
     pub fn begin_stop(&self) {
         self.stopping.begin();
+    }
+
+    /// Moves what tenants have sealed to newer keys, for ever. The composition root runs this once.
+    pub fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     /// Chores to be done every minute or so: expired sessions, old log lines.

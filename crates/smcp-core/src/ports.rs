@@ -6,6 +6,7 @@ mod kv_rows;
 mod object_rows;
 mod outbound;
 mod records;
+mod sealed_rows;
 mod sealing;
 mod secrets;
 mod stores;
@@ -21,13 +22,14 @@ pub use kv_rows::{KvRow, KvRows, KvSummary, Span, Wrote};
 pub use object_rows::{
     Expected, ObjectRow, ObjectRows, PartRow, SegmentRow, Source, StoredId, UploadRow, UploadRows,
 };
-pub use outbound::Outbound;
+pub use outbound::{Outbound, OutboundTraffic};
 pub use records::{
-    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey,
+    DataKey, DataKeyState, KeyRecord, KeyStatus, LogLevel, LogLine, LogQuery, LogSource, NewServer, RingKey,
     RingPurpose, RingState, SecretRecord, ServerRecord, SessionRecord, TenantRecord, VersionRecord,
     VersionSummary,
 };
-pub use sealing::{Kind, Place, Resealable, Resealed, Sealer};
+pub use sealed_rows::{KvSeal, ObjectSeal, PartSeal, SealedRows};
+pub use sealing::{Kind, MasterKeys, Place, Resealable, Resealed, Sealer};
 pub use secrets::SecretSource;
 pub use stores::{
     Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,

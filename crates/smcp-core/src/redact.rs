@@ -4,6 +4,8 @@ mod gzip;
 mod spellings;
 mod stream;
 
+use std::ops::Range;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use smcp_types::{Error, Result, Secret};
 use zeroize::Zeroizing;
@@ -71,29 +73,12 @@ impl Redactor {
     /// Bytes without the secrets, where all of them are at hand.
     #[must_use]
     pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut at = 0;
-        for found in self.merged(bytes) {
-            out.extend_from_slice(&bytes[at..found.start]);
-            out.extend_from_slice(MARK.as_bytes());
-            at = found.end;
-        }
-        out.extend_from_slice(&bytes[at..]);
-        out
+        without(bytes, self.merged(bytes))
     }
 
     /// Where secrets stand; those that overlap are one, so that no rest of either stays.
-    fn merged(&self, bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
-        let mut found: Vec<_> = self.finder.find_overlapping_iter(bytes).map(|found| found.range()).collect();
-        found.sort_unstable_by_key(|range| range.start);
-        let mut merged: Vec<std::ops::Range<usize>> = Vec::new();
-        for range in found {
-            match merged.last_mut() {
-                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-                Some(_) | None => merged.push(range),
-            }
-        }
-        merged
+    fn merged(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        joined(self.finder.find_overlapping_iter(bytes).map(|found| found.range()).collect())
     }
 
     /// Where the part begins that could be the start of a secret whose rest is still to come.
@@ -112,6 +97,46 @@ impl Redactor {
             .take(2)
             .any(|spelling| spelling.len() > start.len() && spelling.starts_with(start))
     }
+}
+
+/// A line without the secrets of any of the redactors. Where its end may be missing, what a secret could begin with does not
+/// stay there either.
+#[must_use]
+pub fn redact_line(redactors: &[&Redactor], line: &str, may_be_cut: bool) -> String {
+    let bytes = line.as_bytes();
+    let mut found: Vec<_> = redactors.iter().flat_map(|redactor| redactor.merged(bytes)).collect();
+    if may_be_cut {
+        let begun = redactors.iter().map(|redactor| redactor.unfinished(bytes)).min();
+        let rest = begun.filter(|begun| bytes.len() - begun >= SHORTEST_REDACTED);
+        found.extend(rest.map(|begun| begun..bytes.len()));
+    }
+    String::from_utf8_lossy(&without(bytes, joined(found))).into_owned()
+}
+
+/// Ranges in order; those that overlap are one.
+fn joined(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in found {
+        match joined.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            Some(_) | None => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// The mark in place of ranges.
+fn without(bytes: &[u8], ranges: Vec<Range<usize>>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for range in ranges {
+        out.extend_from_slice(&bytes[at..range.start]);
+        out.extend_from_slice(MARK.as_bytes());
+        at = range.end;
+    }
+    out.extend_from_slice(&bytes[at..]);
+    out
 }
 
 impl std::fmt::Debug for Redactor {

@@ -23,13 +23,15 @@ pub struct Secrets {
     store: Arc<dyn SecretStore>,
     sealer: Arc<dyn Sealer>,
     known: Memory<(TenantId, ServerId, String), Option<Secret<String>>>,
+    /// Which secrets a server has.
+    names: Memory<(TenantId, ServerId), Vec<String>>,
 }
 
 impl Secrets {
     /// Secrets over a store, sealed by `sealer`.
     #[must_use]
     pub fn new(store: Arc<dyn SecretStore>, sealer: Arc<dyn Sealer>) -> Self {
-        Self { store, sealer, known: Memory::new(MEMORY) }
+        Self { store, sealer, known: Memory::new(MEMORY), names: Memory::new(MEMORY) }
     }
 
     /// Which of these names have no value.
@@ -46,14 +48,35 @@ impl Secrets {
         Ok(missing)
     }
 
-    /// Forgets every value: called when a server is gone.
+    /// All values that a server has: what must not stand in its log.
+    pub(crate) async fn of_server(&self, tenant: TenantId, server: ServerId) -> Result<Vec<Secret<String>>> {
+        let epoch = self.names.epoch();
+        let names = match self.names.get(&(tenant, server)) {
+            Some(names) => names,
+            None => {
+                let records = self.store.list(tenant, server).await?;
+                let names: Vec<String> = records.into_iter().map(|record| record.name).collect();
+                self.names.fill(epoch, (tenant, server), names.clone());
+                names
+            }
+        };
+        let mut values = Vec::with_capacity(names.len());
+        for name in &names {
+            values.extend(self.reveal(tenant, server, name).await?);
+        }
+        Ok(values)
+    }
+
+    /// Forgets every value: called when a server is gone, or a tenant's keys are.
     pub(crate) fn forget_all(&self) {
         self.known.forget_all();
+        self.names.forget_all();
     }
 
     /// Forgets one value: called after any change to it, before that is acknowledged.
     fn forget(&self, record: &SecretRecord) {
         self.known.forget(&(record.tenant, record.server, record.name.clone()));
+        self.names.forget(&(record.tenant, record.server));
     }
 }
 

@@ -11,7 +11,6 @@ use crate::{
     authority::{
         CreateServer, DeleteServer, Deploy, ManageTenants, On, Permit, ViewKeys, ViewServer, ViewTenant,
     },
-    bundle_file,
     context::Ctx,
     ports::{
         HostedState, NewServer, ServerRecord, Target, TenantRecord, Usage, VersionRecord, VersionRef,
@@ -235,7 +234,7 @@ impl Platform {
             let version = version_ref(server, version.digest);
             self.isolates.retire(&version).await;
             self.isolates.forget(&version).await;
-            self.stores.blobs.delete(server.tenant, &bundle_file::blob_name(&version)).await?;
+            self.bundles.delete(&version).await?;
         }
         self.stores.servers.delete(server.tenant, server.id).await?;
         self.isolates.erase(server.tenant, server.id).await?;

@@ -3,13 +3,16 @@
 mod cursor;
 pub mod kv;
 pub mod objects;
+mod position;
 pub mod scratch;
 
 use std::sync::Arc;
 
 use smcp_types::{Error, Refusal, Result, TenantId};
 
-use crate::ports::{Blobs, Clock, Entropy, KvRows, ObjectRows, Sealer, UploadRows, Wrote};
+use crate::ports::{
+    Blobs, Clock, Entropy, KvRows, ObjectRows, Resealable, SealedRows, Sealer, UploadRows, Wrote,
+};
 
 /// Most bytes of KV values and objects of a tenant together, unless its quota says otherwise.
 pub const DEFAULT_QUOTA: u64 = 1 << 30;
@@ -36,6 +39,8 @@ pub struct StorageParts {
     pub objects: Arc<dyn ObjectRows>,
     /// Rows of multipart uploads.
     pub uploads: Arc<dyn UploadRows>,
+    /// The sealed columns of all these rows.
+    pub sealed: Arc<dyn SealedRows>,
     /// Content of objects.
     pub blobs: Arc<dyn Blobs>,
     /// Seals everything.
@@ -54,6 +59,7 @@ pub struct Storage {
     pub kv: kv::Kv,
     /// Buckets of objects.
     pub objects: objects::Objects,
+    resealable: [Arc<dyn Resealable>; 3],
     common: Common,
 }
 
@@ -61,13 +67,30 @@ impl Storage {
     /// Storage on its parts.
     #[must_use]
     pub fn new(parts: StorageParts) -> Self {
-        let StorageParts { kv, objects, uploads, blobs, sealer, clock, entropy, quota } = parts;
-        let common = Common { sealer, clock, entropy, quota };
+        let StorageParts { kv, objects, uploads, sealed, blobs, sealer, clock, entropy, quota } = parts;
+        let common = Common { sealer: Arc::clone(&sealer), clock, entropy, quota };
+        let content = objects::Content { blobs: Arc::clone(&blobs), sealer: Arc::clone(&sealer) };
+        let resealable: [Arc<dyn Resealable>; 3] = [
+            Arc::new(kv::KvValues {
+                rows: Arc::clone(&kv),
+                sealed: Arc::clone(&sealed),
+                sealer: Arc::clone(&sealer),
+            }),
+            Arc::new(objects::ObjectHeads { sealed: Arc::clone(&sealed), sealer }),
+            Arc::new(objects::ObjectContent { sealed, content }),
+        ];
         Self {
             kv: kv::Kv::new(kv, common.clone()),
             objects: objects::Objects::new((objects, uploads, blobs), common.clone()),
+            resealable,
             common,
         }
+    }
+
+    /// Everything sealed in it, for a rotation to move.
+    #[must_use]
+    pub fn resealable(&self) -> Vec<Arc<dyn Resealable>> {
+        self.resealable.to_vec()
     }
 
     /// Empty storage in memory for one trial: nothing of the tenant's is in it, and nothing of it stays.
@@ -79,6 +102,7 @@ impl Storage {
             kv: rows.clone(),
             objects: rows.clone(),
             uploads: rows.clone(),
+            sealed: rows.clone(),
             blobs: rows,
             sealer,
             clock,

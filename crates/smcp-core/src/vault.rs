@@ -1,6 +1,7 @@
 //! The vault: everything a tenant stores is sealed under that tenant's own data keys, which the master key wraps.
 
 pub(crate) mod data_keys;
+pub mod rotation;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use crate::{
     crypto::{self, Belongs, DoesNotOpen},
     master::Master,
     memory::Memory,
-    ports::{Clock, DataKeyStore, Sealer, StoreError},
+    ports::{Clock, DataKeyStore, Resealed, Sealer, StoreError},
 };
 
 pub use crate::ports::{Kind, Place};
@@ -32,20 +33,36 @@ pub struct Vault {
     known: Memory<TenantId, Arc<TenantKeys>>,
 }
 
-/// A key for a whole file.
-#[derive(Clone, Debug)]
-pub struct FileKey {
-    /// The data key it is derived from: to be kept with the file.
-    pub id: DataKeyId,
-    /// The key.
-    pub key: Secret<[u8; 32]>,
-}
+/// Bytes at the beginning of everything sealed that name its key and tell it from everything else that was ever sealed.
+pub const SEAL_BYTES: usize = crypto::HEAD_BYTES;
 
 /// The data key that sealed this; `None` when it is not sealed. It is the second to the seventeenth byte, in SQL
 /// `substr(sealed, 2, 16)`.
 #[must_use]
 pub fn key_of(sealed: &[u8]) -> Option<DataKeyId> {
     crypto::key_id(sealed).map(DataKeyId::from_bytes)
+}
+
+/// Whether something is to be opened and sealed anew: it is under one of these keys, or does not say under which, which makes
+/// it a damaged thing and no reason to let a key go.
+pub(crate) fn has_to_move(sealed: &[u8], retiring: &[DataKeyId]) -> bool {
+    key_of(sealed).is_none_or(|id| retiring.contains(&id))
+}
+
+/// Counts what became of one thing in a step: moved, moved by somebody else, or damaged, which is logged here.
+///
+/// # Errors
+/// Every other error than damage.
+pub(crate) fn count(step: &mut Resealed, tenant: TenantId, moved: Result<bool>) -> Result<()> {
+    match moved {
+        Ok(moved) => step.changed += u64::from(moved),
+        Err(Error::Damaged(refusal)) => {
+            tracing::error!(tenant.id = %tenant, private = refusal.private, "what is to move to a newer key does not open");
+            step.damaged += 1;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 impl Vault {
@@ -77,32 +94,20 @@ impl Vault {
             .map_err(|DoesNotOpen| damaged(place, "it is not what was sealed there"))
     }
 
-    /// Whether something is sealed under the tenant's active key.
-    ///
-    /// # Errors
-    /// Store errors.
-    pub async fn is_current(&self, tenant: TenantId, sealed: &[u8]) -> Result<bool> {
-        let keys = self.sealing(tenant).await?;
-        Ok(keys.active.is_some() && key_of(sealed) == keys.active)
+    /// Gives the tenant a new active key. What the old one sealed is to be moved to it; the old one opens it until then.
+    pub(crate) async fn rotate(&self, tenant: TenantId) -> Result<()> {
+        let _turn = self.master.turn().await;
+        let key = new_key(&self.master, tenant, self.clock.now());
+        let rotated = self.store().rotate(&key, self.master.id()).await;
+        self.forget(tenant);
+        Ok(rotated?)
     }
 
-    /// A key for a whole file, such as a D1 database, derived from the tenant's active key: nothing is stored beside the
-    /// file but the id.
-    ///
-    /// # Errors
-    /// As `seal`.
-    pub async fn file_key(&self, place: &Place<'_>) -> Result<FileKey> {
-        let keys = self.sealing(place.tenant).await?;
-        let (id, key) = keys.active().ok_or_else(|| unreadable_key(place.tenant))?;
-        Ok(FileKey { id, key: crypto::derive_for(key, belongs(place)) })
-    }
-
-    /// The key of a file that was written under this data key.
-    ///
-    /// # Errors
-    /// `Damaged` when the data key is gone; store errors.
-    pub async fn file_key_under(&self, place: &Place<'_>, id: DataKeyId) -> Result<Secret<[u8; 32]>> {
-        Ok(crypto::derive_for(&self.held(place, id).await?, belongs(place)))
+    /// Destroys the tenant's keys. Nothing opens any more what they sealed.
+    pub(crate) async fn destroy(&self, tenant: TenantId) -> Result<u64> {
+        let destroyed = self.store().destroy(tenant, self.clock.now()).await;
+        self.forget(tenant);
+        Ok(destroyed?)
     }
 
     /// Forgets a tenant's keys: called after any change to them, before that change is acknowledged.

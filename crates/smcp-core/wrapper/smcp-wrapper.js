@@ -8,34 +8,37 @@ const HANDLERS = ["scheduled", "queue", "email", "tail", "tailStream", "trace", 
 
 const calls = new AsyncLocalStorage();
 
-// A tagged line is U+001E, the request id, U+001F, the message. After U+001D, in place of U+001F, one space follows
+// A tagged line is U+001E, the request id, "/" and the trace id, U+001F, the message. After U+001D, in place of U+001F, one space follows
 // that console put between two arguments.
 for (const method of ["debug", "error", "info", "log", "trace", "warn"]) {
   const print = console[method];
   console[method] = (...args) => {
-    const id = calls.getStore()?.id;
-    if (!id) return print(...args);
+    const tag = calls.getStore()?.tag;
+    if (!tag) return print(...args);
     // The tag is glued to a leading string so that its %-specifiers keep working.
-    if (typeof args[0] === "string") args[0] = `\x1e${id}\x1f${args[0]}`;
-    else args.unshift(`\x1e${id}\x1d`);
+    if (typeof args[0] === "string") args[0] = `\x1e${tag}\x1f${args[0]}`;
+    else args.unshift(`\x1e${tag}\x1d`);
     return print(...args);
   };
 }
 
 const send = globalThis.fetch;
 globalThis.fetch = async function fetch(input, init) {
-  const traceparent = calls.getStore()?.traceparent;
-  if (!traceparent) return send(input, init);
+  const call = calls.getStore();
+  if (!call?.traceparent) return send(input, init);
   const request = new Request(input, init);
-  if (!request.headers.has("traceparent")) request.headers.set("traceparent", traceparent);
+  if (!request.headers.has("traceparent")) request.headers.set("traceparent", call.traceparent);
+  // For the log. As every header that begins with `cf-`, it goes no further than the platform.
+  request.headers.set("cf-ray", call.id);
   return send(request);
 };
 
 // Runs a hosted fetch handler inside the context of its call. The labels come in `request.cf` and not in a header:
 // taking a header off means copying the request, which cost three times as much as the rest of this file.
 function enter(request, handle, scheduled) {
-  const call = { id: request.cf?.id, traceparent: request.cf?.traceparent };
-  const due = request.cf?.scheduled;
+  const { id, traceparent, scheduled: due } = request.cf ?? {};
+  const tag = id && traceparent ? `${id}/${traceparent.slice(3, 35)}` : id;
+  const call = { id, tag, traceparent };
   Object.defineProperty(request, "cf", { value: undefined });
   return due ? calls.run(call, ring, due, scheduled) : calls.run(call, answer, request, handle);
 }
@@ -92,7 +95,12 @@ function wrapClass(Target) {
 }
 
 /** The default export of a version: the hosted module's own, inside the context of each call. */
-export function wrap(hosted, main) {
+export function wrap(hosted, main, classes) {
+  for (const name of classes) {
+    if (typeof hosted[name] !== "function") {
+      throw new Error(`${main} exports no class ${name}, which \`durable_objects\` names: export class ${name} extends DurableObject { … }`);
+    }
+  }
   const target = hosted.default;
   if (typeof target === "function" && target.prototype instanceof WorkerEntrypoint) {
     if (typeof target.prototype.fetch === "function") return wrapClass(target);

@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use http::{HeaderValue, Method, Request, Response, Uri, header, request};
 use hyper::body::Incoming;
 use smcp_core::{
-    ports::{Clock, HostedBody, LogSink, Outbound, Purpose, SecretSource, Workload},
+    ports::{Clock, HostedBody, LogSink, Outbound, OutboundTraffic, Purpose, SecretSource, Workload},
     redact::Redactor,
 };
 use smcp_manifest::{Decision, InjectRule, Outgoing};
@@ -28,7 +28,7 @@ use crate::{
     headers::{self, Length, MAX_HEAD, MAX_HEADERS},
     inject::Revealed,
     places::{Place, Places},
-    record::{Entry, Ledger, Traffic},
+    record::{Entry, Ledger},
     refused::Refused,
     resolve::Resolve,
     route::Route,
@@ -109,16 +109,6 @@ impl Egress {
                 limits,
             },
         })
-    }
-
-    /// What a server has sent and got.
-    pub fn traffic(&self, tenant: TenantId, server: ServerId) -> Traffic {
-        self.ledger.server(tenant, server)
-    }
-
-    /// A server is gone: its sums are not needed any more.
-    pub fn forget(&self, tenant: TenantId, server: ServerId) {
-        self.ledger.forget(tenant, server);
     }
 
     /// Decides on all that a request says of itself. Nothing has been looked up or sent yet.
@@ -230,6 +220,14 @@ impl Egress {
 
 #[async_trait]
 impl Outbound for Egress {
+    fn traffic(&self, tenant: TenantId, server: Option<ServerId>) -> OutboundTraffic {
+        self.ledger.traffic(tenant, server)
+    }
+
+    fn forget(&self, tenant: TenantId, server: ServerId) {
+        self.ledger.forget(tenant, server);
+    }
+
     async fn fetch(&self, from: &Arc<Workload>, request: Request<HostedBody>) -> Response<HostedBody> {
         let (head, body) = request.into_parts();
         let (method, uri) = (head.method.clone(), head.uri.clone());

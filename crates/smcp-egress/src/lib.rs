@@ -20,7 +20,6 @@ mod tls;
 pub use dial::{Dial, Stream, TcpDialer};
 pub use egress::{Egress, EgressParts};
 pub use places::Concurrency;
-pub use record::Traffic;
 pub use resolve::{Resolve, ResolveError, Resolved, resolver_of, system_resolver};
 pub use settings::{EgressLimits, Own};
 pub use target::{Target, TargetError};

@@ -3,58 +3,64 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use http::{HeaderMap, Method, StatusCode, Uri};
-use smcp_core::ports::{Clock, LogLevel, LogLine, LogSink, VersionRef};
-use smcp_types::{ServerId, TenantId};
+use smcp_core::ports::{Clock, LogLevel, LogLine, LogSink, OutboundTraffic, VersionRef};
+use smcp_types::{RequestId, ServerId, TenantId, TraceId};
 
 use crate::refused::Refused;
 
+/// In which the wrapper module says for which call a request is sent. It does not go out.
+const REQUEST: &str = "cf-ray";
+
 /// Most characters of a method and of a URL that stand in a line.
 const SHOWN: (usize, usize) = (20, 512);
-
-/// What a server has sent and got since the platform started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Requests that hosted code sent.
-    pub requests: u64,
-    /// Those of them that a rule refused.
-    pub refused: u64,
-    /// Bytes of bodies from outside.
-    pub bytes_in: u64,
-    /// Bytes of bodies to the outside.
-    pub bytes_out: u64,
-}
 
 /// Writes lines and adds up.
 pub(crate) struct Ledger {
     logs: Arc<dyn LogSink>,
     clock: Arc<dyn Clock>,
-    servers: Mutex<HashMap<(TenantId, ServerId), Traffic>>,
+    sums: Mutex<Sums>,
+}
+
+/// By server, and by tenant with its deleted servers.
+#[derive(Default)]
+struct Sums {
+    servers: HashMap<(TenantId, ServerId), OutboundTraffic>,
+    tenants: HashMap<TenantId, OutboundTraffic>,
 }
 
 impl Ledger {
     pub(crate) fn new(logs: Arc<dyn LogSink>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { logs, clock, servers: Mutex::default() })
+        Arc::new(Self { logs, clock, sums: Mutex::default() })
     }
 
-    pub(crate) fn server(&self, tenant: TenantId, server: ServerId) -> Traffic {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        servers.get(&(tenant, server)).copied().unwrap_or_default()
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn traffic(&self, tenant: TenantId, server: Option<ServerId>) -> OutboundTraffic {
+        let sums = self.sums();
+        let found = match server {
+            Some(server) => sums.servers.get(&(tenant, server)),
+            None => sums.tenants.get(&tenant),
+        };
+        found.copied().unwrap_or_default()
     }
 
     pub(crate) fn forget(&self, tenant: TenantId, server: ServerId) {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant, server));
+        self.sums().servers.remove(&(tenant, server));
     }
 
-    fn add(&self, version: &VersionRef, change: impl FnOnce(&mut Traffic)) {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        change(servers.entry((version.tenant, version.server)).or_default());
+    fn add(&self, version: &VersionRef, change: impl Fn(&mut OutboundTraffic)) {
+        let mut sums = self.sums();
+        change(sums.servers.entry((version.tenant, version.server)).or_default());
+        change(sums.tenants.entry(version.tenant).or_default());
     }
 }
 
@@ -65,7 +71,9 @@ pub(crate) struct Entry {
     version: VersionRef,
     /// Method and URL as hosted code sent them, without the query: made before any secret is added.
     what: String,
-    trace: Option<String>,
+    /// The call and the trace that it belongs to: labels, forgeable by hosted code.
+    request: Option<RequestId>,
+    trace: Option<TraceId>,
     began: Duration,
     outcome: Outcome,
     sent: Arc<AtomicU64>,
@@ -86,6 +94,7 @@ impl Entry {
             ledger: Arc::clone(ledger),
             version,
             what: what(&head.method, &head.uri),
+            request: label(&head.headers, REQUEST).and_then(|id| id.parse().ok()),
             trace: trace_id(&head.headers),
             began: ledger.clock.monotonic(),
             outcome: Outcome::Abandoned,
@@ -130,8 +139,7 @@ impl Entry {
                 (LogLevel::Warn, format!("{what}: {}, then {why}, {sizes}", status.as_u16()))
             }
         };
-        let trace = self.trace.as_ref().map(|trace| format!(", trace {trace}")).unwrap_or_default();
-        (level, format!("egress: {line}{trace}"))
+        (level, format!("egress: {line}"))
     }
 }
 
@@ -145,7 +153,9 @@ impl Drop for Entry {
             traffic.bytes_in += self.received;
         });
         let (level, message) = self.line(sent);
-        let line = LogLine::platform(self.ledger.clock.now(), level, message);
+        let (request_id, trace_id) = (self.request, self.trace);
+        let at = self.ledger.clock.now();
+        let line = LogLine { request_id, trace_id, ..LogLine::platform(at, level, message) };
         self.ledger.logs.append(&self.version, line);
     }
 }
@@ -161,11 +171,13 @@ fn what(method: &Method, uri: &Uri) -> String {
     format!("{method} {url}")
 }
 
-/// The trace id of a W3C `traceparent`, as hosted code passed it on; a label, forgeable by it.
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let id = value.split('-').nth(1)?;
-    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+/// The trace id of a W3C `traceparent`, as hosted code passed it on.
+fn trace_id(headers: &HeaderMap) -> Option<TraceId> {
+    label(headers, "traceparent")?.split('-').nth(1)?.parse().ok()
+}
+
+fn label<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
@@ -191,7 +203,12 @@ mod tests {
             )
         };
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(id));
+        assert_eq!(
+            trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+                .map(|id| id.to_string())
+                .as_deref(),
+            Some(id)
+        );
         for none in ["", "00-4bf9-00f067aa0ba902b7-01", "00-zbf92f3577b34da6a3ce929d0e0e4736-a-01"] {
             assert_eq!(trace(none), None, "{none}");
         }

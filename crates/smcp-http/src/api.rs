@@ -1,7 +1,10 @@
 //! The management API: every operation of the contract gets its handler, and nothing else does.
 
+mod data_keys;
 mod databases;
 mod keys;
+mod kv;
+mod objects;
 mod platform;
 mod secrets;
 mod servers;
@@ -48,6 +51,10 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::CreateKey => on(filter, keys::create),
         OperationId::RotateKey => on(filter, keys::rotate),
         OperationId::RevokeKey => on(filter, keys::revoke),
+        OperationId::ListDataKeys => on(filter, data_keys::list),
+        OperationId::RotateDataKeys => on(filter, data_keys::rotate),
+        OperationId::DestroyData => on(filter, data_keys::destroy),
+        OperationId::RotateMasterKey => on(filter, data_keys::rotate_master),
         OperationId::ListServers => on(filter, servers::list),
         OperationId::GetServer => on(filter, servers::get),
         OperationId::DeleteServer => on(filter, servers::delete),
@@ -62,6 +69,16 @@ fn handler(id: OperationId, filter: MethodFilter) -> MethodRouter<App> {
         OperationId::ExportDatabase => on(filter, databases::export),
         OperationId::ImportDatabase => on(filter, databases::import),
         OperationId::DeleteDatabase => on(filter, databases::delete),
+        OperationId::ListKvNamespaces => on(filter, kv::namespaces),
+        OperationId::ListKvKeys => on(filter, kv::keys),
+        OperationId::GetKvEntry => on(filter, kv::get),
+        OperationId::PutKvEntry => on(filter, kv::put),
+        OperationId::DeleteKvEntry => on(filter, kv::delete),
+        OperationId::ListBuckets => on(filter, objects::buckets),
+        OperationId::ListObjects => on(filter, objects::list),
+        OperationId::GetObject => on(filter, objects::get),
+        OperationId::PutObject => on(filter, objects::put),
+        OperationId::DeleteObject => on(filter, objects::delete),
         OperationId::ListVersions => on(filter, versions::list),
         OperationId::DeployVersion => on(filter, versions::deploy),
         OperationId::GetVersion => on(filter, versions::get),

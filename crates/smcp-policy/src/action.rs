@@ -35,6 +35,12 @@ pub enum Action {
     Deploy,
     /// Delete a server.
     DeleteServer,
+    /// Give a tenant's data a new key.
+    RotateDataKeys,
+    /// Destroy the keys of a tenant's data, and so the data.
+    DestroyData,
+    /// Replace the master key.
+    RotateMasterKey,
     /// See which secrets a server has; never their values.
     ViewSecrets,
     /// Set and remove a server's secrets.
@@ -47,7 +53,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Connect,
         Self::List,
         Self::CallTool,
@@ -63,6 +69,9 @@ impl Action {
         Self::CreateServer,
         Self::Deploy,
         Self::DeleteServer,
+        Self::RotateDataKeys,
+        Self::DestroyData,
+        Self::RotateMasterKey,
         Self::ViewSecrets,
         Self::ManageSecrets,
         Self::ViewData,
@@ -88,6 +97,9 @@ impl Action {
             Self::CreateServer => "create_server",
             Self::Deploy => "deploy",
             Self::DeleteServer => "delete_server",
+            Self::RotateDataKeys => "rotate_data_keys",
+            Self::DestroyData => "destroy_data",
+            Self::RotateMasterKey => "rotate_master_key",
             Self::ViewSecrets => "view_secrets",
             Self::ManageSecrets => "manage_secrets",
             Self::ViewData => "view_data",
@@ -99,6 +111,8 @@ impl Action {
 /// What an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
+    /// The platform itself.
+    Platform,
     /// A tenant.
     Tenant(TenantId),
     /// A server of a tenant.

@@ -63,6 +63,7 @@ pub struct Policy {
 }
 
 struct Types {
+    platform: EntityTypeName,
     tenant: EntityTypeName,
     server: EntityTypeName,
     tool: EntityTypeName,
@@ -78,6 +79,7 @@ impl Types {
             EntityTypeName::from_str(&format!("Smcp::{text}")).map_err(|e| PolicyError::new("entity type", e))
         };
         Ok(Self {
+            platform: name("Platform")?,
             tenant: name("Tenant")?,
             server: name("Server")?,
             tool: name("Tool")?,
@@ -176,6 +178,11 @@ impl Policy {
     fn add_target(&self, target: Target<'_>, entities: &mut Vec<Entity>) -> Result<EntityUid, PolicyError> {
         let types = &self.types;
         match target {
+            Target::Platform => {
+                let platform = uid(&types.platform, "platform");
+                entities.push(Entity::new_no_attrs(platform.clone(), HashSet::from([self.platform.clone()])));
+                Ok(platform)
+            }
             Target::Tenant(tenant) => Ok(self.add_tenant(tenant, entities)),
             Target::Server(tenant, server) => self.add_server(tenant, server, entities),
             Target::Tool(tenant, server, name) => {

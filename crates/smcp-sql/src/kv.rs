@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Most bytes of a sealed value that lie in its row, and of each piece beyond.
-const PIECE: usize = 1 << 20;
+pub(crate) const PIECE: usize = 1 << 20;
 
 fn read(columns: &mut Columns) -> StoreResult<KvRow> {
     Ok(KvRow {

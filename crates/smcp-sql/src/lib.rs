@@ -10,6 +10,7 @@ mod objects;
 mod port;
 mod ring;
 mod row;
+mod sealed;
 mod secrets;
 mod servers;
 mod sessions;
@@ -44,6 +45,7 @@ pub const EVENTS: MigrationSet = MigrationSet {
     migrations: &[
         Migration { number: 1, name: "log lines", sql: include_str!("migrations/events-0001.sql") },
         Migration { number: 2, name: "whose line it is", sql: include_str!("migrations/events-0002.sql") },
+        Migration { number: 3, name: "traces", sql: include_str!("migrations/events-0003.sql") },
     ],
 };
 

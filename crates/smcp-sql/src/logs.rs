@@ -1,8 +1,10 @@
 //! The store of what hosted code printed.
 
 use async_trait::async_trait;
-use smcp_core::ports::{LogLevel, LogLine, LogSource, LogStore, StoreError, StoreResult, VersionRef};
-use smcp_types::{RequestId, ServerId, TenantId, UnixMillis};
+use smcp_core::ports::{
+    LogLevel, LogLine, LogQuery, LogSource, LogStore, StoreError, StoreResult, VersionRef,
+};
+use smcp_types::{Digest, RequestId, ServerId, TenantId, TraceId, UnixMillis};
 
 use crate::{
     EventStore,
@@ -31,29 +33,38 @@ const fn source_number(source: LogSource) -> i64 {
     }
 }
 
-fn read(columns: &mut Columns) -> Result<LogLine, StoreError> {
+fn read(columns: &mut Columns) -> Result<(Digest, LogLine), StoreError> {
+    let version = columns.take()?;
     let at = columns.take()?;
     let number: i64 = columns.take()?;
     let level = LEVELS.into_iter().find(|level| level_number(*level) == number);
     let source = if columns.take::<i64>()? == PLATFORM { LogSource::Platform } else { LogSource::Server };
     let request_id: Option<Vec<u8>> = columns.take()?;
-    Ok(LogLine {
+    let trace_id: Option<Vec<u8>> = columns.take()?;
+    let line = LogLine {
         at,
         level: level.ok_or_else(|| StoreError::Broken(format!("no log level {number}")))?,
         source,
         request_id: request_id.and_then(|bytes| bytes.try_into().ok()).map(RequestId::from_bytes),
+        trace_id: trace_id.and_then(|bytes| bytes.try_into().ok()).and_then(TraceId::from_bytes),
         message: columns.take()?,
-    })
+    };
+    Ok((version, line))
+}
+
+fn blob(id: Option<[u8; 16]>) -> Value {
+    id.map_or(Value::Null, |bytes| Value::Blob(bytes.to_vec()))
 }
 
 #[async_trait]
 impl<S: Sql> LogStore for EventStore<S> {
     async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()> {
         let insert =
-            "INSERT INTO log_lines (tenant_id, server_id, version, at, level, request_id, message, source)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            "INSERT INTO log_lines (tenant_id, server_id, version, at, level, request_id, message, source, trace_id)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let statement = |(version, line): &(VersionRef, LogLine)| {
-            let request = line.request_id.map_or(Value::Null, |id| Value::Blob(id.as_bytes().to_vec()));
+            let request = line.request_id.map(|id| *id.as_bytes());
+            let trace = line.trace_id.map(|id| *id.as_bytes());
             Statement::new(
                 insert,
                 [
@@ -62,9 +73,10 @@ impl<S: Sql> LogStore for EventStore<S> {
                     version.digest.into(),
                     line.at.into(),
                     level_number(line.level).into(),
-                    request,
+                    blob(request),
                     line.message.as_str().into(),
                     source_number(line.source).into(),
+                    blob(trace),
                 ],
             )
         };
@@ -76,13 +88,17 @@ impl<S: Sql> LogStore for EventStore<S> {
         &self,
         tenant: TenantId,
         server: ServerId,
-        level: LogLevel,
+        LogQuery { level, request, trace }: LogQuery,
         limit: u32,
-    ) -> StoreResult<Vec<LogLine>> {
-        let query = "SELECT at, level, source, request_id, message FROM log_lines
-                     WHERE tenant_id = ?1 AND server_id = ?2 AND level >= ?3 ORDER BY id DESC LIMIT ?4";
-        let parameters = [tenant.into(), server.into(), level_number(level).into(), limit.into()];
-        let mut lines = all(self.sql.run(Statement::new(query, parameters)).await?, read)?;
+    ) -> StoreResult<Vec<(Digest, LogLine)>> {
+        let select = "SELECT version, at, level, source, request_id, trace_id, message FROM log_lines
+                      WHERE tenant_id = ?1 AND server_id = ?2 AND level >= ?3
+                        AND (?5 IS NULL OR request_id = ?5) AND (?6 IS NULL OR trace_id = ?6)
+                      ORDER BY id DESC LIMIT ?4";
+        let (request, trace) = (request.map(|id| *id.as_bytes()), trace.map(|id| *id.as_bytes()));
+        let level = level_number(level).into();
+        let parameters = [tenant.into(), server.into(), level, limit.into(), blob(request), blob(trace)];
+        let mut lines = all(self.sql.run(Statement::new(select, parameters)).await?, read)?;
         lines.reverse();
         Ok(lines)
     }

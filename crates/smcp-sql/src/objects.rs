@@ -13,7 +13,7 @@ use crate::{
     row::{Columns, all, one},
 };
 
-fn read(columns: &mut Columns) -> StoreResult<ObjectRow> {
+pub(crate) fn read(columns: &mut Columns) -> StoreResult<ObjectRow> {
     Ok(ObjectRow {
         key: text(columns.take()?)?,
         id: columns.take()?,
@@ -22,7 +22,7 @@ fn read(columns: &mut Columns) -> StoreResult<ObjectRow> {
     })
 }
 
-fn segment(columns: &mut Columns) -> StoreResult<SegmentRow> {
+pub(crate) fn segment(columns: &mut Columns) -> StoreResult<SegmentRow> {
     Ok(SegmentRow {
         id: columns.take()?,
         bucket: columns.take()?,

@@ -1,7 +1,7 @@
 //! The rows of multipart uploads.
 
 use async_trait::async_trait;
-use smcp_core::ports::{PartRow, StoreResult, StoredId, UploadRow, UploadRows, Wrote};
+use smcp_core::ports::{PartRow, StoreError, StoreResult, StoredId, UploadRow, UploadRows, Wrote};
 use smcp_types::{TenantId, UnixMillis};
 
 use crate::{
@@ -11,7 +11,13 @@ use crate::{
     row::{Columns, all, one},
 };
 
-fn read(columns: &mut Columns) -> StoreResult<UploadRow> {
+/// A part's number.
+pub(crate) fn part_number(columns: &mut Columns) -> StoreResult<u32> {
+    let wide = |_| StoreError::Broken("a part's number is none".to_owned());
+    u32::try_from(columns.take::<i64>()?).map_err(wide)
+}
+
+pub(crate) fn read(columns: &mut Columns) -> StoreResult<UploadRow> {
     Ok(UploadRow {
         id: columns.take()?,
         bucket: columns.take()?,
@@ -69,9 +75,7 @@ impl<D: Databases> UploadRows for DataStore<D> {
             "SELECT number, segment, head FROM parts WHERE tenant_id = ?1 AND upload = ?2 ORDER BY number";
         let rows = self.sql(tenant).await?.run(Statement::new(query, [tenant.into(), id(upload)])).await?;
         all(rows, |columns| {
-            let wide = |_| smcp_core::ports::StoreError::Broken("a part's number is none".to_owned());
-            let number = u32::try_from(columns.take::<i64>()?).map_err(wide)?;
-            Ok(PartRow { number, segment: columns.take()?, head: columns.take()? })
+            Ok(PartRow { number: part_number(columns)?, segment: columns.take()?, head: columns.take()? })
         })
     }
 

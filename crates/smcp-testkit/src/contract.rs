@@ -2,16 +2,20 @@
 
 mod data_keys;
 pub(crate) mod kv_rows;
+pub(crate) mod sealed_rows;
 
 use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        KeyRecord, KeyStatus, LogLevel, LogLine, LogSource, NewServer, RingKey, RingPurpose, RingState,
-        SecretRecord, SessionRecord, StoreError, TenantRecord, VersionRecord, VersionRef, VersionSummary,
+        KeyRecord, KeyStatus, LogLevel, LogLine, LogQuery, LogSource, NewServer, RingKey, RingPurpose,
+        RingState, SecretRecord, SessionRecord, StoreError, TenantRecord, VersionRecord, VersionRef,
+        VersionSummary,
     },
 };
-use smcp_types::{Digest, KeyId, Limit, LimitSet, RingKeyId, ServerId, SessionId, TenantId, UnixMillis};
+use smcp_types::{
+    Digest, KeyId, Limit, LimitSet, RequestId, RingKeyId, ServerId, SessionId, TenantId, TraceId, UnixMillis,
+};
 
 const ONE: TenantId = TenantId::from_bytes([1; 16]);
 const TWO: TenantId = TenantId::from_bytes([2; 16]);
@@ -219,6 +223,11 @@ async fn blobs(stores: &Stores) {
     stores.blobs.put(ONE, "bundles/a/b", Bytes::from_static(b"two")).await.unwrap();
     assert_eq!(stores.blobs.get(ONE, "bundles/a/b").await, Ok(Some(Bytes::from_static(b"two"))));
     assert_eq!(stores.blobs.get(TWO, "bundles/a/b").await, Ok(None));
+    for (length, text) in [(0, ""), (2, "tw"), (9, "two")] {
+        let beginning = stores.blobs.beginning(ONE, "bundles/a/b", length).await;
+        assert_eq!(beginning, Ok(Some(Bytes::copy_from_slice(text.as_bytes()))));
+    }
+    assert_eq!(stores.blobs.beginning(TWO, "bundles/a/b", 2).await, Ok(None));
     stores.blobs.delete(ONE, "bundles/a/b").await.unwrap();
     stores.blobs.delete(ONE, "bundles/a/b").await.unwrap();
     assert_eq!(stores.blobs.get(ONE, "bundles/a/b").await, Ok(None));
@@ -226,12 +235,14 @@ async fn blobs(stores: &Stores) {
 
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
 async fn logs(stores: &Stores) {
-    let at = VersionRef { tenant: ONE, server: SERVER, digest: Digest::from_bytes([1; 32]) };
+    let digest = Digest::from_bytes([1; 32]);
+    let at = VersionRef { tenant: ONE, server: SERVER, digest };
     let line = |at: i64, level| LogLine {
         at: UnixMillis(at),
         level,
         source: if at == 4 { LogSource::Platform } else { LogSource::Server },
-        request_id: None,
+        request_id: (at == 2).then(|| RequestId::from_bytes([2; 16])),
+        trace_id: TraceId::from_bytes([u8::from(at > 2); 16]),
         message: format!("line {at}"),
     };
     let lines = [
@@ -241,15 +252,23 @@ async fn logs(stores: &Stores) {
         line(4, LogLevel::Warn),
     ];
     stores.logs.append(&lines.clone().map(|line| (at, line))).await.unwrap();
-    let tail = stores.logs.tail(ONE, SERVER, LogLevel::Warn, 10).await;
-    assert_eq!(tail, Ok(vec![lines[1].clone(), lines[3].clone()]));
-    assert_eq!(stores.logs.tail(ONE, SERVER, LogLevel::Debug, 1).await, Ok(vec![lines[3].clone()]));
-    assert_eq!(stores.logs.tail(TWO, SERVER, LogLevel::Debug, 10).await, Ok(vec![]));
+    let found = |wanted: &[usize]| Ok(wanted.iter().map(|at| (digest, lines[*at].clone())).collect());
+    let all = LogQuery::from_level(LogLevel::Debug);
+    let tail = stores.logs.tail(ONE, SERVER, LogQuery::from_level(LogLevel::Warn), 10).await;
+    assert_eq!(tail, found(&[1, 3]));
+    let of_call = LogQuery { request: lines[1].request_id, ..all };
+    assert_eq!(stores.logs.tail(ONE, SERVER, of_call, 10).await, found(&[1]));
+    let of_trace = LogQuery { trace: lines[2].trace_id, ..all };
+    assert_eq!(stores.logs.tail(ONE, SERVER, of_trace, 10).await, found(&[2, 3]));
+    let of_both = LogQuery { request: lines[1].request_id, ..of_trace };
+    assert_eq!(stores.logs.tail(ONE, SERVER, of_both, 10).await, found(&[]));
+    assert_eq!(stores.logs.tail(ONE, SERVER, all, 1).await, found(&[3]));
+    assert_eq!(stores.logs.tail(TWO, SERVER, all, 10).await, found(&[]));
     stores.logs.sweep((10, 17), UnixMillis(0)).await.unwrap();
-    let newest = stores.logs.tail(ONE, SERVER, LogLevel::Debug, 10).await;
-    assert_eq!(newest, Ok(vec![lines[2].clone(), lines[3].clone()]), "no more than 17 bytes of text");
+    let newest = stores.logs.tail(ONE, SERVER, all, 10).await;
+    assert_eq!(newest, found(&[2, 3]), "no more than 17 bytes of text");
     stores.logs.sweep((2, 1_000), UnixMillis(4)).await.unwrap();
-    assert_eq!(stores.logs.tail(ONE, SERVER, LogLevel::Debug, 10).await, Ok(vec![lines[3].clone()]));
+    assert_eq!(stores.logs.tail(ONE, SERVER, all, 10).await, found(&[3]));
 }
 
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]

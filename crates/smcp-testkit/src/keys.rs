@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use smcp_core::{
     Stores,
     keyring::Keyring,
     master::{Master, MasterKey},
-    ports::{Clock, TenantRecord, TenantStore as _},
+    ports::{Clock, MasterKeys, TenantRecord, TenantStore as _},
     vault::Vault,
 };
-use smcp_types::{LimitSet, Result, TenantId, UnixMillis};
+use smcp_types::{LimitSet, MasterKeyId, Result, TenantId, UnixMillis};
 
 use crate::{CountingEntropy, FakeClock, MemoryStores};
 
@@ -46,4 +47,19 @@ pub async fn vault(tenants: &[TenantId]) -> Result<Arc<Vault>> {
     }
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::default());
     Ok(open_keys(&stores.as_stores(), &clock).await?.1)
+}
+
+/// Keeps master keys in memory: each next one is new.
+#[derive(Default)]
+pub struct MemoryMasterKeys(CountingEntropy);
+
+#[async_trait]
+impl MasterKeys for MemoryMasterKeys {
+    async fn next(&self, _: MasterKeyId) -> Result<MasterKey> {
+        Ok(MasterKey::generate(&self.0))
+    }
+
+    async fn settle(&self, _: MasterKeyId) -> Result<Option<String>> {
+        Ok(None)
+    }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        Blobs, DataKey, KeyRecord, KeyStatus, KeyStore, LogLevel, LogLine, LogStore, NewServer, Rewrap,
+        Blobs, DataKey, KeyRecord, KeyStatus, KeyStore, LogLine, LogQuery, LogStore, NewServer, Rewrap,
         RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord, SessionStore,
         StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
         VersionSummary,
@@ -369,16 +369,16 @@ impl LogStore for MemoryStores {
         &self,
         tenant: TenantId,
         server: ServerId,
-        level: LogLevel,
+        query: LogQuery,
         limit: u32,
-    ) -> StoreResult<Vec<LogLine>> {
+    ) -> StoreResult<Vec<(Digest, LogLine)>> {
         let tables = self.lock();
         let own = tables
             .logs
             .iter()
             .rev()
-            .filter(|(v, line)| (v.tenant, v.server) == (tenant, server) && line.level >= level);
-        let mut lines = first(own.map(|(_, line)| line.clone()), limit);
+            .filter(|(v, line)| (v.tenant, v.server) == (tenant, server) && query.wants(line));
+        let mut lines = first(own.map(|(version, line)| (version.digest, line.clone())), limit);
         lines.reverse();
         Ok(lines)
     }

@@ -12,7 +12,7 @@ use smcp_core::{
         scratch::Scratch,
     },
 };
-use smcp_testkit::{CountingEntropy, FakeClock, check_kv_rows, vault};
+use smcp_testkit::{CountingEntropy, FakeClock, check_kv_rows, check_sealed_rows, vault};
 use smcp_types::{Error, TenantId};
 
 const ONE: TenantId = TenantId::from_bytes([1; 16]);
@@ -30,6 +30,7 @@ async fn bench() -> Bench {
         kv: rows.clone(),
         objects: rows.clone(),
         uploads: rows.clone(),
+        sealed: rows.clone(),
         blobs: rows.clone(),
         sealer: vault(&[ONE, TWO]).await.unwrap(),
         clock: clock.clone(),
@@ -50,6 +51,7 @@ fn entry(value: &[u8]) -> NewEntry<'_> {
 #[tokio::test]
 async fn rows_in_memory_keep_the_contract() {
     check_kv_rows(&Scratch::default()).await;
+    check_sealed_rows(&Scratch::default()).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ pub mod limits;
 mod name;
 mod secret;
 mod time;
+mod trace_id;
 
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, Refusal, Result};
@@ -19,3 +20,4 @@ pub use limit::{Bounds, Limit, LimitSet, Limits};
 pub use name::{ParseSlugError, Slug};
 pub use secret::Secret;
 pub use time::UnixMillis;
+pub use trace_id::{ParseTraceIdError, TraceId};

@@ -1,8 +1,10 @@
-//! Compiled configurations on disk: made once at the trial, made again from the bundle when they are missing.
+//! Compiled configurations on disk, sealed like the bundles whose code they hold: made once at the trial, made again when
+//! they are missing. In the clear they are in memory alone.
 
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Write as _},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{
@@ -13,13 +15,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use smcp_core::ports::{Clock, Target, VersionRef};
+use smcp_core::ports::{Clock, Kind, Place, Sealer, Target, VersionRef};
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Result};
+use smcp_types::{Error, Result, TenantId};
+use zeroize::Zeroizing;
 
 use crate::{
     Workerd,
-    config::{Engine, config_text, fingerprint},
+    config::{Engine, Given, config_text, fingerprint},
+    feed::feed,
+    memory_file::memory_file,
 };
 
 /// Prefix of files that are being made.
@@ -42,6 +47,7 @@ pub(crate) struct ConfigCache {
     folder: PathBuf,
     workerd: Workerd,
     clock: Arc<dyn Clock>,
+    sealer: Arc<dyn Sealer>,
     suffix: String,
     heap_flags: bool,
     made: AtomicU64,
@@ -53,10 +59,12 @@ impl ConfigCache {
         folder: PathBuf,
         workerd: Workerd,
         clock: Arc<dyn Clock>,
+        sealer: Arc<dyn Sealer>,
         heap_flags: bool,
     ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        let suffix = format!("-{}-{}.bin", workerd.version(), fingerprint());
+        // Before they were sealed they ended in `.bin`: those go too.
+        let suffix = format!("-{}-{}.sealed", workerd.version(), fingerprint());
         for tenant in fs::read_dir(&folder)? {
             for file in fs::read_dir(tenant?.path())? {
                 let path = file?.path();
@@ -66,39 +74,58 @@ impl ConfigCache {
                 }
             }
         }
-        Ok(Self { folder, workerd, clock, suffix, heap_flags, made: AtomicU64::new(0) })
+        Ok(Self { folder, workerd, clock, sealer, suffix, heap_flags, made: AtomicU64::new(0) })
     }
 
-    /// The version's configuration for this class and memory, if it is there.
-    pub(crate) fn get(&self, target: &Target) -> Result<Option<File>> {
-        match File::open(self.path(target)) {
-            Ok(file) => Ok(Some(file)),
+    /// The version's configuration for this class and memory, if it is there and opens: what a process is to read on its
+    /// standard input.
+    pub(crate) async fn get(&self, target: &Target) -> Result<Option<OwnedFd>> {
+        let (name, path) = (self.name(target), self.path(target));
+        let found = blocking(move || match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::internal(format_args!("compiled configuration: {error}"))),
+            Err(error) => Err(error),
+        });
+        let Some(sealed) = found.await.map_err(broken)? else { return Ok(None) };
+        match self.sealer.open(&place(target.version.tenant, &name), &sealed).await {
+            Ok(plain) => feed(plain).map(Some).map_err(broken),
+            // Whatever has become of it, its key or its bytes: it can be made again.
+            Err(Error::Damaged(refusal)) => {
+                tracing::info!(
+                    private = refusal.private,
+                    "a compiled configuration does not open: made again"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
     /// Compiles the bundle's configuration and keeps it, in place of one for another class or memory.
-    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle, key: Option<&str>) -> Result<File> {
-        let text = config_text(bundle, Engine::of(target, self.heap_flags), key)?;
-        let path = self.path(target);
+    pub(crate) async fn make(&self, target: &Target, bundle: &Bundle, given: &Given) -> Result<OwnedFd> {
+        let text = config_text(bundle, Engine::of(target, self.heap_flags), given)?;
+        let compiled = self.compile(&text).await?;
+        let (name, path) = (self.name(target), self.path(target));
+        let sealed = self.sealer.seal(&place(target.version.tenant, &name), &compiled).await?;
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let source = path.with_file_name(format!("{UNFINISHED}{number}.capnp"));
-        let made = path.with_file_name(format!("{UNFINISHED}{number}.bin"));
-        let broken = |error: io::Error| Error::internal(format_args!("compiled configuration: {error}"));
-        let written = source.clone();
-        blocking(move || write_new(&written, text.as_bytes())).await.map_err(broken)?;
-        let compiled = self.compile(&source).await;
-        let _ = fs::remove_file(&source);
-        let bytes = compiled?;
+        let made = path.with_file_name(format!("{UNFINISHED}{number}"));
         self.remove(&target.version);
         blocking(move || {
-            write_new(&made, &bytes)?;
-            fs::rename(&made, &path)?;
-            File::open(&path)
+            write_new(&made, &sealed)?;
+            fs::rename(&made, &path)
         })
         .await
-        .map_err(broken)
+        .map_err(broken)?;
+        feed(compiled).map_err(broken)
+    }
+
+    /// Compiles the configuration with secrets in it, which is kept nowhere.
+    pub(crate) async fn fresh(&self, target: &Target, bundle: &Bundle, given: &Given) -> Result<OwnedFd> {
+        let text = config_text(bundle, Engine::of(target, self.heap_flags), given)?;
+        // What the compiler complains about would be told: it may hold what it was given.
+        let compiled = self.compile(&text).await;
+        feed(compiled.map_err(|_| Error::internal("workerd does not compile a configuration with secrets"))?)
+            .map_err(broken)
     }
 
     /// Removes a version's configuration: it was refused, or nobody needs it any more.
@@ -112,18 +139,21 @@ impl ConfigCache {
     }
 
     fn path(&self, target: &Target) -> PathBuf {
-        let VersionRef { tenant, digest, .. } = target.version;
-        let engine = Engine::of(target, self.heap_flags).name();
-        self.folder.join(tenant.to_string()).join(format!("{digest}-{engine}{}", self.suffix))
+        self.folder.join(target.version.tenant.to_string()).join(self.name(target))
     }
 
-    async fn compile(&self, source: &Path) -> Result<Vec<u8>> {
+    fn name(&self, target: &Target) -> String {
+        let engine = Engine::of(target, self.heap_flags).name();
+        format!("{}-{engine}{}", target.version.digest, self.suffix)
+    }
+
+    async fn compile(&self, source: &str) -> Result<Zeroizing<Vec<u8>>> {
+        let source = memory_file(source.as_bytes()).map_err(broken)?;
         #[allow(clippy::disallowed_methods, reason = "this crate owns the processes of the platform")]
         let output = tokio::process::Command::new(self.workerd.path())
-            .args(["compile", "--config-only"])
-            .arg(source)
+            .args(["compile", "--config-only", "/dev/stdin"])
             .env_clear()
-            .stdin(Stdio::null())
+            .stdin(Stdio::from(source))
             .kill_on_drop(true)
             .output();
         let output = tokio::select! {
@@ -131,11 +161,19 @@ impl ConfigCache {
             () = self.clock.sleep(COMPILE_DEADLINE) => return Err(Error::internal("workerd compile does not end")),
         };
         if output.status.success() && !output.stdout.is_empty() {
-            return Ok(output.stdout);
+            return Ok(Zeroizing::new(output.stdout));
         }
         let complaint: String = String::from_utf8_lossy(&output.stderr).chars().take(2_000).collect();
         Err(Error::internal(format_args!("workerd compile: {}: {complaint}", output.status)))
     }
+}
+
+fn broken(error: io::Error) -> Error {
+    Error::internal(format_args!("compiled configuration: {error}"))
+}
+
+fn place(tenant: TenantId, name: &str) -> Place<'_> {
+    Place { tenant, kind: Kind::CompiledConfig, namespace: "", key: name, version: 0 }
 }
 
 /// Writes a file that must be complete before it gets its name.

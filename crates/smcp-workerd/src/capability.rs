@@ -9,6 +9,7 @@ mod data;
 pub mod kv;
 pub mod objects;
 mod refusal;
+mod rest;
 mod stores;
 mod uri;
 

@@ -2,14 +2,15 @@
 
 pub(crate) mod bindings;
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use smcp_core::{
     ports::Target,
     wrapper::{ENTRY_NAME, WRAPPER_FLAG, WRAPPER_NAME, WRAPPER_SOURCE, entry_source},
 };
 use smcp_manifest::{Bundle, LockedManifest, Module, ModuleKind, SandboxClass};
-use smcp_types::{Error, Refusal, Result};
+use smcp_types::{Error, Refusal, Result, Secret};
+use zeroize::Zeroizing;
 
 /// The socket that hosted code listens on.
 pub(crate) const MAIN_SOCKET: &str = "in";
@@ -83,18 +84,29 @@ pub(crate) fn fingerprint() -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     // Not a security boundary: a collision after an upgrade is all it has to avoid.
-    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js")).hash(&mut hasher);
+    (HEAD, SURROUNDINGS, WRAPPER_SOURCE, entry_source("main.js", [])).hash(&mut hasher);
     (include_str!("config.rs"), include_str!("config/bindings.rs")).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// The configuration of a bundle; the key is that of its server's objects, if it has any.
+/// What a configuration holds beside the bundle: the server's own.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// What stands in front of the ids of its objects, if it has any.
+    pub(crate) key: Option<String>,
+    /// Secrets in the clear, by their names; a name that is not here has a placeholder.
+    pub(crate) secrets: BTreeMap<String, Secret<String>>,
+}
+
+/// The configuration of a bundle.
 ///
 /// # Errors
 /// `Invalid` when a module has one of the platform's own names.
-pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) -> Result<String> {
+pub(crate) fn config_text(bundle: &Bundle, engine: Engine, given: &Given) -> Result<Zeroizing<String>> {
     let manifest = bundle.manifest();
-    let mut text = HEAD.to_owned();
+    let mut text = Zeroizing::new(HEAD.to_owned());
+    // Not moved as it grows: what is left behind of it would not be wiped.
+    text.reserve(size_of(bundle, given));
     text.push_str("  v8Flags = [ ");
     for flag in engine.flags() {
         push_literal(&mut text, flag.as_bytes());
@@ -102,7 +114,7 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) ->
     }
     text.push_str("],\n  services = [\n");
     text.push_str("    ( name = \"main\", worker = ( globalOutbound = \"egress\",\n      modules = [");
-    let entry = entry_source(&manifest.main);
+    let entry = entry_source(&manifest.main, manifest.durable_objects.iter().map(|one| one.class.as_str()));
     push_module(&mut text, ENTRY_NAME, "esModule", entry.as_bytes());
     push_module(&mut text, WRAPPER_NAME, "esModule", WRAPPER_SOURCE.as_bytes());
     for module in bundle.modules() {
@@ -117,13 +129,24 @@ pub(crate) fn config_text(bundle: &Bundle, engine: Engine, key: Option<&str>) ->
         text.push_str(", ");
     }
     text.push_str("],\n      bindings = [ ");
-    bindings::push_bindings(&mut text, manifest);
+    bindings::push_bindings(&mut text, manifest, &given.secrets);
     text.push(']');
-    bindings::push_classes(&mut text, manifest, key);
+    bindings::push_classes(&mut text, manifest, given.key.as_deref());
     text.push_str(" ) ),");
     bindings::push_services(&mut text, manifest);
     text.push_str(SURROUNDINGS);
     Ok(text)
+}
+
+/// More than the text can take, if it holds secrets.
+fn size_of(bundle: &Bundle, given: &Given) -> usize {
+    if given.secrets.is_empty() {
+        return 0;
+    }
+    let modules: usize = bundle.modules().iter().map(|module| module.bytes.len() + module.name.len()).sum();
+    let secrets: usize = given.secrets.values().map(|secret| secret.expose().len()).sum();
+    // Four characters for each byte at most, and what stands around them.
+    4 * (modules + secrets) + (1 << 20)
 }
 
 fn check_name(module: &Module) -> Result<()> {

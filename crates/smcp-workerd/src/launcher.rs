@@ -1,6 +1,6 @@
 //! Starting a process for hosted code: what it is given, and who starts it.
 
-use std::{ffi::OsString, fs::File, io, os::fd::OwnedFd, path::PathBuf};
+use std::{ffi::OsString, io, os::fd::OwnedFd, path::PathBuf};
 
 use async_trait::async_trait;
 use smcp_manifest::SandboxClass;
@@ -29,8 +29,8 @@ pub struct LaunchSpec {
     pub health: OwnedFd,
     /// Where it reports that it listens.
     pub control: OwnedFd,
-    /// The compiled configuration, its standard input.
-    pub config: File,
+    /// Where the compiled configuration comes out, its standard input.
+    pub config: OwnedFd,
     /// The socket of its outgoing requests.
     pub egress: PathBuf,
     /// The socket of its storage, if it was given any.

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use smcp_core::{
     ports::{LogLevel, LogLine, LogSource},
-    wrapper::{TAG_END, TAG_END_SPACED, TAG_START},
+    wrapper::{TAG_END, TAG_END_SPACED, TAG_START, TAG_TRACE},
 };
-use smcp_types::{RequestId, UnixMillis};
+use smcp_types::{RequestId, TraceId, UnixMillis};
 
 /// Longest message that is kept, in bytes.
 const MAX_MESSAGE: usize = 8 << 10;
@@ -37,16 +37,20 @@ pub(crate) fn read(line: &[u8], cut: bool, plain: LogLevel, at: UnixMillis) -> (
         serde_json::from_str::<Structured>(&text).ok().or_else(|| cut.then(|| mend(&text)).flatten());
     let Some(Structured { level, message, source }) = structured else {
         let (source, message) = (LogSource::Server, bounded(&text));
-        return (LogLine { at, level: plain, source, request_id: None, message }, Speaker::Hosted);
+        return (
+            LogLine { at, level: plain, source, request_id: None, trace_id: None, message },
+            Speaker::Hosted,
+        );
     };
     let speaker = match (source, level.as_str()) {
         (None, _) => Speaker::Hosted,
         (Some(_), "fatal") => Speaker::LastWords,
         (Some(_), _) => Speaker::Runtime,
     };
-    let (request_id, message) = split_tag(&message);
-    let level = level_of(&level, plain);
-    (LogLine { at, level, source: LogSource::Server, request_id, message: bounded(message) }, speaker)
+    let (label, message) = split_tag(&message);
+    let (request_id, trace_id) = label.map_or((None, None), |(request, trace)| (Some(request), trace));
+    let (level, message) = (level_of(&level, plain), bounded(message));
+    (LogLine { at, level, source: LogSource::Server, request_id, trace_id, message }, speaker)
 }
 
 /// A structured line whose end was cut off inside the message: closes it after the last whole character.
@@ -68,14 +72,15 @@ fn level_of(name: &str, plain: LogLevel) -> LogLevel {
 }
 
 /// Takes the wrapper's tag off a message. Hosted code can forge one: it is a label.
-fn split_tag(message: &str) -> (Option<RequestId>, &str) {
+fn split_tag(message: &str) -> (Option<(RequestId, Option<TraceId>)>, &str) {
     let tagged = message.strip_prefix(TAG_START).and_then(|rest| {
-        let (id, rest) = rest.split_once([TAG_END, TAG_END_SPACED])?;
-        let spaced = message[TAG_START.len_utf8() + id.len()..].starts_with(TAG_END_SPACED);
+        let (label, rest) = rest.split_once([TAG_END, TAG_END_SPACED])?;
+        let spaced = message[TAG_START.len_utf8() + label.len()..].starts_with(TAG_END_SPACED);
         let rest = if spaced { rest.strip_prefix(' ').unwrap_or(rest) } else { rest };
-        Some((id.parse().ok()?, rest))
+        let (id, trace) = label.split_once(TAG_TRACE).unwrap_or((label, ""));
+        Some(((id.parse().ok()?, trace.parse().ok()), rest))
     });
-    tagged.map_or((None, message), |(id, rest)| (Some(id), rest))
+    tagged.map_or((None, message), |(label, rest)| (Some(label), rest))
 }
 
 fn bounded(message: &str) -> String {
@@ -105,6 +110,9 @@ mod tests {
     #[test]
     fn structured_lines_give_level_message_and_request_id() {
         let id = RequestId::from_bytes([9; 16]);
+        let trace = TraceId::from_bytes([7; 16]);
+        let traced = format!(r#"{{"level":"warn","message":"\u001e{id}/{}\u001fx"}}"#, "07".repeat(16));
+        assert_eq!((of(&traced, false).request_id, of(&traced, false).trace_id), (Some(id), trace));
         for (line, level, request_id, message) in [
             (r#"{"timestamp":1,"level":"log","message":"a\nb"}"#.to_owned(), LogLevel::Info, None, "a\nb"),
             (
@@ -134,6 +142,7 @@ mod tests {
                     level,
                     source: LogSource::Server,
                     request_id,
+                    trace_id: None,
                     message: message.to_owned()
                 }
             );

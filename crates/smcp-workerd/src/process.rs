@@ -1,8 +1,9 @@
 //! One running process: started, watched to its end, drained.
 
 use std::{
-    fs::File,
+    collections::BTreeMap,
     io,
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -11,7 +12,8 @@ use std::{
 use nix::sys::signal::Signal;
 use smcp_core::{
     fleet::{Cause, Why},
-    ports::{Budgets, Clock, Purpose, Target, Workload},
+    ports::{Budgets, Clock, Purpose, SecretSource, Target, Workload},
+    secrets::not_set,
 };
 use smcp_types::{Error, Limits, Result};
 use tokio::{
@@ -24,7 +26,7 @@ use crate::{
     Child, Launcher,
     account::Account,
     capability::{Counter, Services},
-    config::{HEALTH_SOCKET, MAIN_SOCKET, bindings},
+    config::{Given, HEALTH_SOCKET, MAIN_SOCKET, bindings},
     exit::{End, LastWords},
     launcher::LaunchSpec,
     outlet::Outlet,
@@ -62,6 +64,8 @@ pub(crate) struct Host {
     pub(crate) services: Services,
     /// What Durable Objects keep.
     pub(crate) state: Arc<StateFolders>,
+    /// Secrets of servers.
+    pub(crate) secrets: Arc<dyn SecretSource>,
     /// Whether loops are found.
     pub(crate) watchdog: bool,
 }
@@ -86,13 +90,29 @@ pub(crate) struct Process {
 }
 
 impl Host {
-    /// What stands in front of the ids of a version's objects, if it has any.
+    /// What a version's configuration holds beside its bundle, secrets apart.
     ///
     /// # Errors
     /// When it can be neither read nor made.
-    pub(crate) fn key(&self, target: &Target) -> Result<Option<String>> {
+    pub(crate) fn given(&self, target: &Target) -> Result<Given> {
         let key = target.keeps_state().then(|| self.state.key(&target.version));
-        key.transpose().map_err(Error::internal)
+        Ok(Given { key: key.transpose().map_err(Error::internal)?, secrets: BTreeMap::new() })
+    }
+
+    /// The same with the secrets that its code is to read.
+    ///
+    /// # Errors
+    /// `Unavailable`, naming what is not set; when one cannot be read.
+    pub(crate) async fn given_with_secrets(&self, target: &Target) -> Result<Given> {
+        let (mut given, mut missing) = (self.given(target)?, Vec::new());
+        let version = &target.version;
+        for name in &target.manifest.secrets.plain {
+            match self.secrets.reveal(version.tenant, version.server, name).await? {
+                Some(value) => drop(given.secrets.insert(name.clone(), value)),
+                None => missing.push(name.clone()),
+            }
+        }
+        if missing.is_empty() { Ok(given) } else { Err(not_set(target.manifest.name.as_str(), &missing)) }
     }
 
     /// Starts a process with this configuration; a serving one with the folder that its objects have, if any. It ends on
@@ -100,7 +120,7 @@ impl Host {
     pub(crate) async fn start(
         &self,
         (target, purpose): (&Target, Purpose),
-        (config, state): (File, Option<PathBuf>),
+        (config, state): (OwnedFd, Option<PathBuf>),
         inbox: Inbox,
         outlet: Outlet,
     ) -> io::Result<Process> {

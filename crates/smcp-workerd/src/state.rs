@@ -38,7 +38,7 @@ const KEY: &str = "key";
 /// Prefix of what is being removed.
 const DELETED: &str = ".deleted";
 
-/// Whoever holds the lock has the folder.
+/// Held by whoever has a folder.
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
 /// The folders of all servers.
@@ -77,7 +77,7 @@ impl StateFolders {
         self.tenants.join(tenant.to_string()).join(FOLDER).join(server.to_string())
     }
 
-    fn lock_of(&self, version: &VersionRef) -> Arc<tokio::sync::Mutex<()>> {
+    fn lock_of(&self, version: &VersionRef) -> Lock {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         claims.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(claims.entry((version.tenant, version.server)).or_default())

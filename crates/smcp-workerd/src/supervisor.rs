@@ -17,8 +17,8 @@ use smcp_core::{
     authority::{Deploy, Permit, UseServer},
     fleet::{Event, Fleet, Generation, Settings},
     ports::{
-        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Target, Trial, TrialRefused,
-        Usage, UsageMeter, VersionRef,
+        Clock, HostedRequest, HostedResponse, HostedState, Isolates, LogSink, Sealer, SecretSource, Target,
+        Trial, TrialRefused, Usage, UsageMeter, VersionRef,
     },
 };
 use smcp_manifest::Bundle;
@@ -67,12 +67,16 @@ pub struct Parts {
     pub logs: Arc<dyn LogSink>,
     /// Where bundles come from.
     pub bundles: Arc<dyn Bundles>,
+    /// What seals compiled configurations.
+    pub sealer: Arc<dyn Sealer>,
     /// How processes are started.
     pub launcher: Arc<dyn Launcher>,
     /// What hosted code may use beside its processor and memory.
     pub services: Services,
     /// What Durable Objects keep.
     pub state: Arc<StateFolders>,
+    /// Secrets of servers.
+    pub secrets: Arc<dyn SecretSource>,
 }
 
 /// Runs hosted code: one process per version, as the fleet plans. Dropping it kills every process.
@@ -99,6 +103,7 @@ impl Supervisor {
             options.cache_dir.clone(),
             options.workerd,
             Arc::clone(&parts.clock),
+            parts.sealer,
             options.heap_flags,
         )
         .map_err(unusable(options.cache_dir))?;
@@ -109,6 +114,7 @@ impl Supervisor {
             clock: Arc::clone(&parts.clock),
             services: parts.services,
             state: parts.state,
+            secrets: parts.secrets,
             watchdog: options.watchdog,
         };
         let shared = Arc::new(Shared::new(Fleet::new(options.fleet), host, cache, parts.logs, parts.bundles));
@@ -167,6 +173,7 @@ impl Isolates for Supervisor {
 
     async fn erase(&self, tenant: TenantId, server: ServerId) -> Result<()> {
         self.shared.forget_alarms(tenant, server);
+        self.shared.host.services.outbound.forget(tenant, server);
         self.shared.host.state.erase(tenant, server).await.map_err(Error::internal)
     }
 
@@ -198,11 +205,13 @@ impl Isolates for Supervisor {
 
 impl UsageMeter for Supervisor {
     fn server(&self, tenant: TenantId, server: ServerId) -> Usage {
-        self.shared.ledger().server(tenant, server)
+        let outbound = self.shared.host.services.outbound.traffic(tenant, Some(server));
+        Usage { outbound, ..self.shared.ledger().server(tenant, server) }
     }
 
     fn tenant(&self, tenant: TenantId) -> Usage {
-        self.shared.ledger().tenant(tenant)
+        let outbound = self.shared.host.services.outbound.traffic(tenant, None);
+        Usage { outbound, ..self.shared.ledger().tenant(tenant) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -68,11 +68,12 @@ pub(crate) async fn start(
 ) -> std::result::Result<RunningTrial, TrialRefused> {
     let logs = Arc::new(Mutex::new(Logs::default()));
     let version = &target.version;
-    let known = cache.get(target).is_ok_and(|file| file.is_some());
+    let found = cache.get(target).await;
+    let known = matches!(found, Ok(Some(_)));
     let config = async {
-        match cache.get(target)? {
+        match found? {
             Some(file) => Ok(file),
-            None => cache.make(target, bundle, host.key(target)?.as_deref()).await,
+            None => cache.make(target, bundle, &host.given(target)?).await,
         }
     };
     match attempt(host, books, target, config, &logs).await {
@@ -90,7 +91,7 @@ async fn attempt(
     host: &Host,
     books: &Books,
     target: &Target,
-    config: impl Future<Output = Result<File>> + Send,
+    config: impl Future<Output = Result<OwnedFd>> + Send,
     logs: &Arc<Mutex<Logs>>,
 ) -> Result<RunningTrial> {
     let config = config.await?;

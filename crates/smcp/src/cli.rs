@@ -4,17 +4,23 @@ mod call;
 mod completions;
 mod connection;
 mod d1;
+mod data_keys;
 mod deploy;
 mod doctor;
 mod failure;
 mod init;
 mod keys;
+mod kv;
 mod login;
 mod logs;
+mod maps;
+mod objects;
 mod output;
 mod secrets;
 mod servers;
 mod settings;
+mod source_map;
+mod stores;
 mod table;
 mod tenants;
 mod terminal;
@@ -81,6 +87,10 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Set, list, rotate and remove secrets of a server
     Secrets(secrets::SecretsArgs),
+    /// Look into KV namespaces, change them, move them in and out
+    Kv(kv::KvArgs),
+    /// Look into buckets of objects, change them, move them in and out
+    Objects(objects::ObjectsArgs),
     /// Look into SQL databases, move them in and out, delete them
     D1(d1::D1Args),
     /// Show what the servers of a tenant have used
@@ -144,6 +154,8 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Call(args) => call::run(context, &args),
         Command::Keys(args) => keys::run(context, args),
         Command::Secrets(args) => secrets::run(context, &args),
+        Command::Kv(args) => kv::run(context, args),
+        Command::Objects(args) => objects::run(context, args),
         Command::D1(args) => d1::run(context, args),
         Command::Usage => usage::run(context),
         Command::Tenants(args) => tenants::run(context, args),

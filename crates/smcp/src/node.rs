@@ -3,6 +3,7 @@
 mod blobs;
 mod data;
 mod listen;
+mod master_keys;
 mod outbound;
 mod sqlite;
 mod tenants;
@@ -19,11 +20,13 @@ use std::{
 
 use async_trait::async_trait;
 use smcp_core::{
-    Opened, Platform, Ports, Stores, bundle_file, fleet,
+    Opened, Platform, Ports, Stores,
+    bundle_file::BundleStore,
+    fleet,
     keyring::Keyring,
     keys::IssuedKey,
     logbook::Logbook,
-    master::Master,
+    master::{Master, MasterKey},
     ports::{Blobs, Clock, Entropy, Outbound, Sealer, VersionRef},
     secrets::Secrets,
     settings::{ExternalUrl, OpenedNetwork, Settings},
@@ -43,9 +46,11 @@ use smcp_workerd::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinSet,
 };
 
 use data::DataDir;
+use master_keys::KeptKeys;
 use sqlite::Durability;
 use tenants::TenantFiles;
 use world::{SystemClock, SystemEntropy, TokioTasks};
@@ -68,6 +73,10 @@ pub(crate) struct NodeConfig {
     pub(crate) master_key_file: Option<PathBuf>,
     /// The master key itself, from `SMCP_MASTER_KEY`.
     pub(crate) master_key: Option<Secret<String>>,
+    /// The file of the master key that is to be in force next; read when it is asked for.
+    pub(crate) next_master_key_file: Option<PathBuf>,
+    /// That key itself, from `SMCP_NEXT_MASTER_KEY`.
+    pub(crate) next_master_key: Option<Secret<String>>,
     /// The workerd binary; `None` to look where `npm ci` puts it.
     pub(crate) workerd: Option<PathBuf>,
     /// When an idle server is put to sleep.
@@ -159,13 +168,19 @@ pub(crate) async fn up(config: NodeConfig) -> Result<()> {
         tracing::info!("stopping: requests under way may finish");
         node.platform.begin_stop();
     };
+    // On its own, not between the turns of the listener; ends with the node, at any step.
+    let mut resealing = JoinSet::new();
+    let platform = Arc::clone(&node.platform);
+    resealing.spawn(async move { platform.rotation().run().await });
     tokio::select! {
         () = listen::serve(listener, router, clock, stopped, config.drain) => {}
         () = node.logbook.run() => {}
         () = sweep(&node) => {}
         () = node.databases.run() => {}
         () = node.platform.run_timers() => {}
+        _ = resealing.join_next() => {}
     }
+    drop(resealing);
     node.stop(config.drain).await
 }
 
@@ -204,15 +219,12 @@ async fn assemble(
 ) -> Result<Node> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let master = data.master_key(config, &*entropy)?;
+    // Before there is a database: without a key, a new one is made only where nothing needs the old one.
+    let kept = KeptKeys::open(config, &data, Arc::clone(&entropy))?;
     let stores = stores(&data, clock.as_ref()).await?;
-    let (wrapped_ring, wrapped_keys) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
-    let master = Master::unlock(&[master], wrapped_ring, wrapped_keys, Arc::clone(&entropy)).await?;
-    let master = Arc::new(master);
-    let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
-    let vault = Arc::new(Vault::new(master, Arc::clone(&clock)));
+    let Keys { ring, vault, kept } = keys(kept, &stores, (&clock, &entropy)).await?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
-    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), Arc::clone(&clock)));
+    let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
     let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let sandbox = Arc::new(sandbox);
@@ -228,23 +240,17 @@ async fn assemble(
         config: &config.egress,
         address,
     })?;
-    let options = Options {
-        workerd,
-        cache_dir: data.join("cache"),
-        run_dir: data.join("run"),
-        fleet: fleet_settings(config),
-        heap_flags: !config.sandbox.without.contains(&Layer::HeapFlags),
-        watchdog: !config.sandbox.without.contains(&Layer::Watchdog),
-    };
     let parts = Parts {
         clock: Arc::clone(&clock),
         logs: logbook.clone(),
-        bundles: Arc::new(StoredBundles(Arc::clone(&stores.blobs))),
+        bundles: Arc::new(StoredBundles(BundleStore::new(&stores, vault.clone()))),
+        sealer: vault.clone(),
         launcher: sandbox.clone(),
         state,
+        secrets: secrets.clone(),
         services: services(&storage, D1Service::new(databases.clone(), Arc::clone(&clock)), outbound),
     };
-    let supervisor = Arc::new(Supervisor::start(options, parts)?);
+    let supervisor = Arc::new(Supervisor::start(options(config, &data, workerd), parts)?);
     let tasks = Arc::new(TokioTasks::new());
     let ports = Ports {
         clock: Arc::clone(&clock),
@@ -255,7 +261,10 @@ async fn assemble(
         logbook: Arc::clone(&logbook),
         ring,
         vault,
+        master_keys: kept,
+        sealed: storage.resealable(),
         secrets,
+        storage: Arc::clone(&storage),
         databases: Arc::new(databases.clone()),
         stores,
     };
@@ -274,12 +283,40 @@ async fn assemble(
     })
 }
 
-fn fleet_settings(config: &NodeConfig) -> fleet::Settings {
-    fleet::Settings {
-        idle_after: config.idle_after,
-        max_awake: config.max_awake,
-        ..fleet::Settings::default()
+/// How hosted code is run.
+fn options(config: &NodeConfig, data: &DataDir, workerd: Workerd) -> Options {
+    Options {
+        workerd,
+        cache_dir: data.join("cache"),
+        run_dir: data.join("run"),
+        fleet: fleet::Settings {
+            idle_after: config.idle_after,
+            max_awake: config.max_awake,
+            ..fleet::Settings::default()
+        },
+        heap_flags: !config.sandbox.without.contains(&Layer::HeapFlags),
+        watchdog: !config.sandbox.without.contains(&Layer::Watchdog),
     }
+}
+
+/// The keys of a node, unlocked.
+struct Keys {
+    ring: Arc<Keyring>,
+    vault: Arc<Vault>,
+    kept: Arc<KeptKeys>,
+}
+
+/// Unlocks the keys before anything else stands on them.
+async fn keys(
+    (kept, given): (KeptKeys, Vec<MasterKey>),
+    stores: &Stores,
+    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+) -> Result<Keys> {
+    let (ring, wrapped) = (Arc::clone(&stores.ring), Arc::clone(&stores.data_keys));
+    let master = Arc::new(Master::unlock(&given, ring, wrapped, Arc::clone(entropy)).await?);
+    kept.finish(master.id())?;
+    let ring = Arc::new(Keyring::open(&master, clock.as_ref()).await?);
+    Ok(Keys { ring, vault: Arc::new(Vault::new(master, Arc::clone(clock))), kept: Arc::new(kept) })
 }
 
 async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
@@ -310,7 +347,8 @@ fn storage(
     Arc::new(Storage::new(StorageParts {
         kv: rows.clone(),
         objects: rows.clone(),
-        uploads: rows,
+        uploads: rows.clone(),
+        sealed: rows,
         blobs: Arc::clone(blobs),
         sealer,
         clock,
@@ -350,17 +388,17 @@ fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) 
         objects: Arc::new(ObjectsService::new(stores)),
         d1: Arc::new(d1),
         outbound,
-        offered: &["egress", "kv", "objects", "d1", "durable_objects", "triggers"],
+        offered: &["egress", "kv", "objects", "d1", "durable_objects", "secrets", "triggers"],
     }
 }
 
 /// Bundles for the supervisor, read back from the object folder and checked.
-struct StoredBundles(Arc<dyn Blobs>);
+struct StoredBundles(BundleStore);
 
 #[async_trait]
 impl Bundles for StoredBundles {
     async fn load(&self, version: &VersionRef) -> Result<Arc<Bundle>> {
-        bundle_file::load(&*self.0, version).await.map(Arc::new)
+        self.0.load(version).await.map(Arc::new)
     }
 }
 

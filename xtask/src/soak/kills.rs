@@ -14,7 +14,7 @@ use crate::process::Program;
 use crate::processes;
 use crate::random::Random;
 use crate::smoke::TENANT;
-use crate::{Result, workspace};
+use crate::{Result, setup, workspace};
 
 use super::Findings;
 use super::left::Traces;
@@ -78,7 +78,7 @@ impl Victim {
     fn new(smcp: &Path, folder: &Path) -> Result<Self> {
         let [data, config] = ["data", "config"].map(|name| folder.join(name));
         let runtime = folder.join("workerd");
-        fs::copy(workspace::root().join(installed_runtime()), &runtime)?;
+        fs::copy(workspace::root().join(setup::RUNTIME), &runtime)?;
         fs::create_dir_all(config.join("smcp"))?;
         fs::write(config.join("smcp/config.toml"), format!("[node]\nworkerd = {runtime:?}\n"))?;
         let traces = Traces::before(&runtime, &data)?;
@@ -187,15 +187,6 @@ fn start<'a>(smcp: &Path, data: &'a Path, config: &'a Path) -> Start<'a> {
         data: Some(data),
         config: Some(config),
         show_log: false,
-    }
-}
-
-/// Where `npm ci` puts the runtime's binary.
-fn installed_runtime() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "runtime/node_modules/@cloudflare/workerd-linux-arm64/bin/workerd"
-    } else {
-        "runtime/node_modules/@cloudflare/workerd-linux-64/bin/workerd"
     }
 }
 

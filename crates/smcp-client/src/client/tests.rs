@@ -4,8 +4,8 @@ use std::net::TcpListener;
 
 use serde_json::{Map, Value, json};
 use smcp_api::{
-    Ceilings, DatabaseQuery, DatabaseScript, LogLevel, Method, NewKey, NewTenant, OPERATIONS, RotateKey,
-    SecretValue,
+    Ceilings, DatabaseQuery, DatabaseScript, KvEntry, LogLevel, Method, NewKey, NewTenant, OPERATIONS,
+    RotateKey, SecretValue,
 };
 
 use super::{
@@ -24,6 +24,7 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
     };
     let value = SecretValue { value: "hush".to_owned() };
     let query = DatabaseQuery { sql: "SELECT 1".to_owned(), params: Vec::new() };
+    let entry = KvEntry { value: String::new(), metadata: None, expires_at: None };
     let script = DatabaseScript { sql: "SELECT 1".to_owned() };
     vec![
         client.whoami().map(drop),
@@ -38,6 +39,10 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.create_key("{tenant}", &key).map(drop),
         client.rotate_key("{tenant}", "{key}", &RotateKey { grace_seconds: 1 }).map(drop),
         client.revoke_key("{tenant}", "{key}").map(drop),
+        client.list_data_keys("{tenant}").map(drop),
+        client.rotate_data_keys("{tenant}").map(drop),
+        client.destroy_data("{tenant}").map(drop),
+        client.rotate_master_key("{tenant}").map(drop),
         client.list_servers("{tenant}", None).map(drop),
         client.get_server("{tenant}", "{server}").map(drop),
         client.delete_server("{tenant}", "{server}"),
@@ -55,6 +60,16 @@ fn ask_all(client: &Client) -> Vec<Result<(), ClientError>> {
         client.export_database("{tenant}", "{database}").map(drop),
         client.import_database("{tenant}", "{database}", &script).map(drop),
         client.delete_database("{tenant}", "{database}"),
+        client.list_namespaces("{tenant}").map(drop),
+        client.list_kv("{tenant}", "{namespace}", StorePart::default()).map(drop),
+        client.get_kv("{tenant}", "{namespace}", "k").map(drop),
+        client.put_kv("{tenant}", "{namespace}", "k", &entry),
+        client.delete_kv("{tenant}", "{namespace}", "k"),
+        client.list_buckets("{tenant}").map(drop),
+        client.list_objects("{tenant}", "{bucket}", StorePart::default()).map(drop),
+        client.get_object("{tenant}", "{bucket}", "k").map(drop),
+        client.put_object(("{tenant}", "{bucket}"), NewObject::default(), Vec::new()).map(drop),
+        client.delete_object("{tenant}", "{bucket}", "k"),
         client.logs("{tenant}", "{server}", LogFilter::default()).map(drop),
     ]
 }
@@ -85,10 +100,18 @@ fn good_answers_are_read_and_the_query_says_what_is_wanted() {
         answer(200, "application/json", r#"{"items":[]}"#),
     ]);
     assert_eq!(client.whoami().unwrap().tenant, "acme", "members of later releases are no mistake");
-    let filter = LogFilter { limit: Some(5), level: Some(LogLevel::Warn) };
+    let filter = LogFilter {
+        limit: Some(5),
+        level: Some(LogLevel::Warn),
+        request: None,
+        trace: Some("0a".to_owned()),
+    };
     assert!(client.logs("a", "b", filter).unwrap().items.is_empty());
     assert_eq!(heard.recv().unwrap().line, "GET /api/v1/whoami");
-    assert_eq!(heard.recv().unwrap().line, "GET /api/v1/tenants/a/servers/b/logs?limit=5&level=warn");
+    assert_eq!(
+        heard.recv().unwrap().line,
+        "GET /api/v1/tenants/a/servers/b/logs?limit=5&level=warn&trace=0a"
+    );
 }
 
 #[test]

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, Method, Request, Response, header};
-use smcp_types::Result;
+use smcp_types::{Result, ServerId, TenantId};
 
 use super::{CallerTokens, JWKS_PATH, JWKS_TYPE};
 use crate::{
-    ports::{HostedBody, Outbound, Workload},
+    ports::{HostedBody, Outbound, OutboundTraffic, Workload},
     settings::ExternalUrl,
 };
 
@@ -50,5 +50,13 @@ impl Outbound for OwnKeys {
         let mut response = Response::new(body);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JWKS_TYPE));
         response
+    }
+
+    fn traffic(&self, tenant: TenantId, server: Option<ServerId>) -> OutboundTraffic {
+        self.inner.traffic(tenant, server)
+    }
+
+    fn forget(&self, tenant: TenantId, server: ServerId) {
+        self.inner.forget(tenant, server);
     }
 }

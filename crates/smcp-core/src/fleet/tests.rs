@@ -4,6 +4,7 @@ use smcp_types::{Digest, Limit, ServerId, TenantId};
 
 use super::*;
 
+mod alone;
 mod limits;
 mod places;
 

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use smcp_manifest::{Bundle, LockedManifest, SandboxClass};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 
-use super::LogLine;
+use super::{LogLine, OutboundTraffic};
 use crate::authority::{Deploy, Permit, UseServer};
 
 /// One version of one server of one tenant: what a process runs.
@@ -140,6 +140,8 @@ pub struct Usage {
     pub starts: u64,
     /// Processes killed because they broke a limit.
     pub limit_kills: u64,
+    /// Requests to the outside.
+    pub outbound: OutboundTraffic,
 }
 
 impl Usage {
@@ -161,6 +163,7 @@ impl Usage {
             memory_peak: self.memory_peak.max(other.memory_peak),
             starts: self.starts + other.starts,
             limit_kills: self.limit_kills + other.limit_kills,
+            outbound: self.outbound.plus(other.outbound),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use smcp_types::{
-    DataKeyId, Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, UnixMillis,
+    DataKeyId, Digest, KeyId, LimitSet, RequestId, RingKeyId, ServerId, SessionId, Slug, TenantId, TraceId,
+    UnixMillis,
 };
 
 /// A tenant.
@@ -273,6 +274,8 @@ pub struct LogLine {
     pub source: LogSource,
     /// The call it belongs to, when the wrapper module knew; a label, forgeable by hosted code.
     pub request_id: Option<RequestId>,
+    /// The trace it belongs to, when that is known; a label too.
+    pub trace_id: Option<TraceId>,
     /// The text, at most 8 KiB.
     pub message: String,
 }
@@ -281,6 +284,33 @@ impl LogLine {
     /// A line of the platform's own about a server.
     #[must_use]
     pub fn platform(at: UnixMillis, level: LogLevel, message: String) -> Self {
-        Self { at, level, source: LogSource::Platform, request_id: None, message }
+        Self { at, level, source: LogSource::Platform, request_id: None, trace_id: None, message }
+    }
+}
+
+/// What of a server's log is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Nothing quieter.
+    pub level: LogLevel,
+    /// Lines of this call alone.
+    pub request: Option<RequestId>,
+    /// Lines of this trace alone.
+    pub trace: Option<TraceId>,
+}
+
+impl LogQuery {
+    /// Every line at or above a level.
+    #[must_use]
+    pub const fn from_level(level: LogLevel) -> Self {
+        Self { level, request: None, trace: None }
+    }
+
+    /// Whether a line is wanted.
+    #[must_use]
+    pub fn wants(&self, line: &LogLine) -> bool {
+        line.level >= self.level
+            && self.request.is_none_or(|id| line.request_id == Some(id))
+            && self.trace.is_none_or(|id| line.trace_id == Some(id))
     }
 }

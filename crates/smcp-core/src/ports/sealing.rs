@@ -1,8 +1,10 @@
 //! Ports of encryption at rest: what is sealed, who seals it, and how what is sealed moves to a newer key.
 
 use async_trait::async_trait;
-use smcp_types::{DataKeyId, Result, TenantId};
+use smcp_types::{DataKeyId, MasterKeyId, Result, TenantId};
 use zeroize::Zeroizing;
+
+use crate::master::MasterKey;
 
 /// What kind of thing is sealed. Its name is bound into the ciphertext: it never changes once something is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,13 +23,11 @@ pub enum Kind {
     Bundle,
     /// A compiled workerd configuration: the hosted code again.
     CompiledConfig,
-    /// The database file of a D1 binding.
-    D1File,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Secret,
         Self::KvValue,
         Self::KvMetadata,
@@ -35,8 +35,21 @@ impl Kind {
         Self::ObjectMetadata,
         Self::Bundle,
         Self::CompiledConfig,
-        Self::D1File,
     ];
+
+    /// Whether it is made again when it does not open, so that nobody has to move it to a newer key.
+    #[must_use]
+    pub const fn is_made_again(self) -> bool {
+        match self {
+            Self::CompiledConfig => true,
+            Self::Secret
+            | Self::KvValue
+            | Self::KvMetadata
+            | Self::ObjectChunk
+            | Self::ObjectMetadata
+            | Self::Bundle => false,
+        }
+    }
 
     /// Its name.
     #[must_use]
@@ -49,7 +62,6 @@ impl Kind {
             Self::ObjectMetadata => "object metadata",
             Self::Bundle => "bundle",
             Self::CompiledConfig => "compiled configuration",
-            Self::D1File => "d1 file",
         }
     }
 }
@@ -92,6 +104,8 @@ pub struct Resealed {
     pub changed: u64,
     /// Things that did not open and stay as they are; each is in the log.
     pub damaged: u64,
+    /// Things under a retiring key that stay for now: somebody is writing what they are part of.
+    pub waiting: u64,
     /// Where the next step goes on; `None` when everything has been looked at.
     pub next: Option<String>,
 }
@@ -106,6 +120,10 @@ pub trait Resealable: Send + Sync + 'static {
     /// What is in it, for people: "KV values".
     fn name(&self) -> &'static str;
 
+    /// The kinds of things in it. As long as a kind is in no store that the platform was given, no key is deleted: something
+    /// that nobody moves may still be sealed under it.
+    fn kinds(&self) -> &'static [Kind];
+
     /// Looks at no more than `limit` things of the tenant, beginning after `after`, and moves those that have to be.
     ///
     /// # Errors
@@ -117,4 +135,22 @@ pub trait Resealable: Send + Sync + 'static {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Resealed>;
+}
+
+/// Where this node's master key comes from and is kept.
+#[async_trait]
+pub trait MasterKeys: Send + Sync + 'static {
+    /// The key that is to be in force next. It is kept for good before this returns: a node that is killed at any moment
+    /// from now on finds it at its next start.
+    ///
+    /// # Errors
+    /// `Conflict` naming the setting that supplies it, when nobody has; when it cannot be kept.
+    async fn next(&self, in_force: MasterKeyId) -> Result<MasterKey>;
+
+    /// The key that `next` returned is in force. Puts it in the place of the one before, or says what its operator has to
+    /// do.
+    ///
+    /// # Errors
+    /// When it stays where it is; the next start finds it there.
+    async fn settle(&self, in_force: MasterKeyId) -> Result<Option<String>>;
 }

@@ -8,7 +8,7 @@ use smcp_types::{
 };
 
 use super::{
-    DataKey, KeyRecord, LogLevel, LogLine, NewServer, RingKey, RingState, SecretRecord, ServerRecord,
+    DataKey, KeyRecord, LogLine, LogQuery, NewServer, RingKey, RingState, SecretRecord, ServerRecord,
     SessionRecord, TenantRecord, VersionRecord, VersionRef, VersionSummary,
 };
 
@@ -101,13 +101,18 @@ pub trait VersionStore: Send + Sync + 'static {
     async fn list(&self, tenant: TenantId, server: ServerId, limit: u32) -> StoreResult<Vec<VersionSummary>>;
 }
 
-/// Bytes of bundles, per tenant: no cross-tenant deduplication to probe (DESIGN 16).
+/// Bytes of bundles and of objects' content, per tenant: no cross-tenant deduplication to probe (DESIGN 16).
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {
     /// Stores bytes under a name; durable when this returns. Storing again replaces.
     async fn put(&self, tenant: TenantId, name: &str, bytes: Bytes) -> StoreResult<()>;
     /// The bytes, if they are there.
     async fn get(&self, tenant: TenantId, name: &str) -> StoreResult<Option<Bytes>>;
+    /// The first of the bytes, at most `length`, if they are there.
+    async fn beginning(&self, tenant: TenantId, name: &str, length: usize) -> StoreResult<Option<Bytes>> {
+        let whole = self.get(tenant, name).await?;
+        Ok(whole.map(|bytes| bytes.slice(..length.min(bytes.len()))))
+    }
     /// Removes them, if they are there.
     async fn delete(&self, tenant: TenantId, name: &str) -> StoreResult<()>;
 }
@@ -233,14 +238,14 @@ pub trait SecretStore: Send + Sync + 'static {
 pub trait LogStore: Send + Sync + 'static {
     /// Appends lines, oldest first.
     async fn append(&self, lines: &[(VersionRef, LogLine)]) -> StoreResult<()>;
-    /// The last `limit` lines of a server at or above a level, oldest first.
+    /// The last `limit` of the lines of a server that are wanted, oldest first, each with the version that printed it.
     async fn tail(
         &self,
         tenant: TenantId,
         server: ServerId,
-        level: LogLevel,
+        query: LogQuery,
         limit: u32,
-    ) -> StoreResult<Vec<LogLine>>;
+    ) -> StoreResult<Vec<(Digest, LogLine)>>;
     /// Of each server, keeps the newest `lines` lines, as far as their texts have no more than `bytes` bytes together, and
     /// nothing older than `before`.
     async fn sweep(&self, (lines, bytes): (u32, u32), before: UnixMillis) -> StoreResult<()>;

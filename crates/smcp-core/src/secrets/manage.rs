@@ -186,8 +186,8 @@ impl Platform {
         let Some(digest) = server.active else { return Ok(()) };
         let active = self.active_version(server).await?;
         if active.manifest().secrets.plain.contains(&record.name) {
+            // The next call starts one with the new value.
             self.isolates.retire(&version_ref(server, digest)).await;
-            self.isolates.warm(&active.target);
         }
         Ok(())
     }

@@ -5,14 +5,18 @@ use smcp_types::{DataKeyId, Error, Result, ServerId, TenantId};
 
 use super::{Secrets, place};
 use crate::{
-    ports::{Resealable, Resealed, SecretRecord, StoreError},
-    vault::key_of,
+    ports::{Kind, Resealable, Resealed, SecretRecord, StoreError},
+    vault::{count, has_to_move},
 };
 
 #[async_trait]
 impl Resealable for Secrets {
     fn name(&self) -> &'static str {
         "secrets"
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Secret]
     }
 
     async fn reseal(
@@ -25,20 +29,8 @@ impl Resealable for Secrets {
         let records = self.store.page(tenant, after.map(position).transpose()?, limit).await?;
         let mut done = Resealed::default();
         for record in &records {
-            if !key_of(&record.sealed).is_some_and(|id| retiring.contains(&id)) {
-                continue;
-            }
-            let server = record.server.to_string();
-            match self.sealer.open(&place(record, &server), &record.sealed).await {
-                Ok(plain) => {
-                    let sealed = self.sealer.seal(&place(record, &server), &plain).await?;
-                    done.changed += u64::from(self.put_back(record, &sealed).await?);
-                }
-                Err(error) => {
-                    tracing::error!(tenant.id = %tenant, server.id = %record.server, secret = record.name, %error,
-                                    "a secret does not open");
-                    done.damaged += 1;
-                }
+            if has_to_move(&record.sealed, retiring) {
+                count(&mut done, tenant, self.move_one(record).await)?;
             }
         }
         if records.len() >= limit as usize {
@@ -49,6 +41,13 @@ impl Resealable for Secrets {
 }
 
 impl Secrets {
+    async fn move_one(&self, record: &SecretRecord) -> Result<bool> {
+        let server = record.server.to_string();
+        let plain = self.sealer.open(&place(record, &server), &record.sealed).await?;
+        let sealed = self.sealer.seal(&place(record, &server), &plain).await?;
+        self.put_back(record, &sealed).await
+    }
+
     /// Puts it back if it is unchanged: whoever was faster has used the active key already.
     async fn put_back(&self, record: &SecretRecord, sealed: &[u8]) -> Result<bool> {
         match self.store.reseal(record, sealed).await {

@@ -1,4 +1,6 @@
-//! KV: values under keys, with metadata and expiry, within Cloudflare's limits.
+//! KV: values under keys, with metadata and expiry, within Cloudflare's limits and refused in its words.
+
+mod resealing;
 
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{Common, Store, cursor};
 use crate::ports::{Kind, KvRow, KvRows, Place, Span, Wrote};
+
+pub(super) use resealing::KvValues;
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 512;
@@ -118,7 +122,9 @@ impl Kv {
     pub async fn put(&self, store: Store<'_>, key: &str, new: NewEntry<'_>) -> Result<()> {
         check_key(key)?;
         if new.value.len() > MAX_VALUE_BYTES {
-            return Err(too_large("a KV value", MAX_VALUE_BYTES));
+            let length = new.value.len();
+            let told = format!("Value length of {length} exceeds limit of {MAX_VALUE_BYTES}.");
+            return Err(Error::TooLarge(Refusal::new(told)));
         }
         new.metadata.map_or(Ok(()), check_metadata)?;
         let expires_at = expires_at(new.expiry, self.common.clock.now())?;
@@ -158,12 +164,17 @@ impl Kv {
     /// `Invalid` for a limit or a cursor that cannot be one; `Damaged`; store errors.
     pub async fn list(&self, store: Store<'_>, list: ListKeys<'_>) -> Result<KeyPage> {
         let limit = list.limit.unwrap_or(MAX_LIST);
-        if limit == 0 || limit > MAX_LIST {
-            return Err(Error::invalid(format!("a list has a limit of 1 to {MAX_LIST} keys")));
+        if limit == 0 {
+            let told = "Invalid key_count_limit of 0. Please specify an integer greater than 0.";
+            return Err(Error::invalid(told));
         }
-        if list.prefix.len() > MAX_KEY_BYTES {
-            return Err(too_large("a prefix", MAX_KEY_BYTES));
+        if limit > MAX_LIST {
+            let told = format!(
+                "Invalid key_count_limit of {limit}. Please specify an integer less than {MAX_LIST}."
+            );
+            return Err(Error::invalid(told));
         }
+        check_length(list.prefix)?;
         let sealer = &*self.common.sealer;
         let after = match list.cursor {
             Some(text) => Some(cursor::read(sealer, store, Kind::KvMetadata, text).await?),
@@ -234,15 +245,33 @@ fn place<'a>(store: Store<'a>, kind: Kind, key: &'a str, version: u64) -> Place<
 /// # Errors
 /// `Invalid`.
 fn check_key(key: &str) -> Result<()> {
-    if key.is_empty() || key.len() > MAX_KEY_BYTES || key == "." || key == ".." {
-        return Err(Error::invalid(format!("a KV key has 1 to {MAX_KEY_BYTES} bytes and is not . or ..")));
+    match key {
+        "" => Err(Error::invalid("Key names must not be empty")),
+        "." | ".." => {
+            Err(Error::invalid(format!("Illegal key name \"{key}\". Please use a different name.")))
+        }
+        _ => check_length(key),
     }
-    Ok(())
+}
+
+/// Whether a key or a prefix is short enough.
+///
+/// # Errors
+/// `Invalid`, in Cloudflare's words.
+pub fn check_length(key: &str) -> Result<()> {
+    let length = key.len();
+    if length <= MAX_KEY_BYTES {
+        return Ok(());
+    }
+    let told = format!("UTF-8 encoded length of {length} exceeds key length limit of {MAX_KEY_BYTES}.");
+    Err(Error::invalid(told))
 }
 
 fn check_metadata(json: &str) -> Result<()> {
-    if json.len() > MAX_METADATA_BYTES {
-        return Err(too_large("KV metadata", MAX_METADATA_BYTES));
+    let length = json.len();
+    if length > MAX_METADATA_BYTES {
+        let told = format!("Metadata length of {length} exceeds limit of {MAX_METADATA_BYTES}.");
+        return Err(Error::TooLarge(Refusal::new(told)));
     }
     let parsed: std::result::Result<&serde_json::value::RawValue, _> = serde_json::from_str(json);
     parsed.map(drop).map_err(|_| Error::invalid("KV metadata is not JSON"))
@@ -252,14 +281,29 @@ fn expires_at(expiry: Expiry, now: UnixMillis) -> Result<Option<UnixMillis>> {
     let now = now.0.div_euclid(1000);
     let at = match (expiry.ttl, expiry.at) {
         (Some(ttl), _) => {
-            if ttl < MIN_TTL_SECONDS {
-                return Err(Error::invalid("an expiration_ttl has at least 60 seconds"));
+            let rule = match ttl {
+                ..=0 => Some("Please specify integer greater than 0.".to_owned()),
+                1..MIN_TTL_SECONDS => Some(format!("Expiration TTL must be at least {MIN_TTL_SECONDS}.")),
+                MIN_TTL_SECONDS.. => None,
+            };
+            if let Some(rule) = rule {
+                return Err(Error::invalid(format!("Invalid expiration_ttl of {ttl}. {rule}")));
             }
             now.saturating_add(ttl)
         }
         (None, Some(at)) => {
-            if at < now + MIN_TTL_SECONDS {
-                return Err(Error::invalid("an expiration lies at least 60 seconds ahead"));
+            let rule = if at <= now {
+                Some(
+                    "Please specify integer greater than the current number of seconds since the UNIX epoch."
+                        .to_owned(),
+                )
+            } else if at < now + MIN_TTL_SECONDS {
+                Some(format!("Expiration times must be at least {MIN_TTL_SECONDS} seconds in the future."))
+            } else {
+                None
+            };
+            if let Some(rule) = rule {
+                return Err(Error::invalid(format!("Invalid expiration of {at}. {rule}")));
             }
             at
         }

@@ -4,6 +4,7 @@ mod content;
 pub mod head;
 mod list;
 mod multipart;
+mod resealing;
 
 use std::sync::Arc;
 
@@ -15,11 +16,13 @@ use crate::ports::{
     Blobs, Expected, HostedBody, Kind, ObjectRow, ObjectRows, Place, SegmentRow, Source, StoredId,
     UploadRows, Wrote,
 };
-use content::{Content, Hashes, Segment};
+pub(super) use content::Content;
+use content::{Hashes, Segment};
 use head::{Checksums, Conditions, Head, Labels, Range};
 
 pub use list::{ListObjects, ObjectPage};
 pub use multipart::UploadedPart;
+pub(super) use resealing::{ObjectContent, ObjectHeads};
 
 /// Most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -27,6 +30,8 @@ pub const MAX_KEY_BYTES: usize = 1024;
 pub const MAX_METADATA_BYTES: usize = 8 << 10;
 /// Most keys of one delete, and most objects of a page.
 pub const MAX_KEYS: usize = 1000;
+/// What an upload is told whose parts are too small; R2 has a code for it.
+pub const PART_TOO_SMALL: &str = "Your proposed upload is smaller than the minimum allowed object size.";
 /// How often a conditional write looks again at an object that others change.
 const ATTEMPTS: usize = 8;
 /// A segment that nobody has claimed after so long never will be.
@@ -122,7 +127,7 @@ impl Objects {
         }
         let size = object.head.size;
         let range = range.map_or(Some((0, size)), |range| range.within(size));
-        let range = range.ok_or_else(|| Error::invalid("the range does not lie in the object"))?;
+        let range = range.ok_or_else(|| Error::invalid("The requested range is not satisfiable"))?;
         let place = place(store, Kind::ObjectMetadata, Column::Layout, key, &row.id);
         let layout = self.common.sealer.open(&place.of(), &row.layout).await?;
         let layout: Vec<Segment> = serde_json::from_slice(&layout).map_err(Error::internal)?;
@@ -276,16 +281,21 @@ impl Objects {
     ) -> Result<Option<Segment>> {
         let segment = Segment { id: self.new_id(), size };
         if size > 0 {
-            let row = SegmentRow { id: segment.id, bucket: store.name.to_owned(), bytes: size };
-            let now = self.common.clock.now();
-            let wrote = self.rows.reserve(store.tenant, &row, now, self.common.quota).await?;
-            self.common.written(wrote)?;
+            self.reserve(store, &segment).await?;
         }
         if let Err(error) = self.content.write(store, &segment, body, hashes).await {
             self.discard(store, &segment).await;
             return Err(error);
         }
         Ok((size > 0).then_some(segment))
+    }
+
+    /// Notes a segment that is nobody's yet, and what it takes of the quota.
+    async fn reserve(&self, store: Store<'_>, segment: &Segment) -> Result<()> {
+        let row = SegmentRow { id: segment.id, bucket: store.name.to_owned(), bytes: segment.size };
+        let now = self.common.clock.now();
+        let wrote = self.rows.reserve(store.tenant, &row, now, self.common.quota).await?;
+        self.common.written(wrote)
     }
 
     /// Removes a segment that nobody got. What fails here is left for the sweep.
@@ -373,7 +383,11 @@ fn check_key(key: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_labels(labels: &Labels) -> Result<()> {
+/// Whether what a writer says of an object is within the limits.
+///
+/// # Errors
+/// `TooLarge`.
+pub fn check_labels(labels: &Labels) -> Result<()> {
     let custom: usize = labels.custom.iter().map(|field| field.k.len() + field.v.len()).sum();
     let http = &labels.http;
     let fields = [
@@ -400,11 +414,12 @@ fn check_hashes(given: &Checksums, made: &Checksums) -> Result<()> {
         ("SHA-512", &given.sha512, &made.sha512),
     ];
     for (name, given, made) in pairs {
-        let wrong =
-            given.as_ref().is_some_and(|given| !made.as_ref().is_some_and(|m| m.eq_ignore_ascii_case(given)));
-        if wrong {
+        let Some(given) = given else { continue };
+        let made = made.as_deref().unwrap_or_default();
+        if !made.eq_ignore_ascii_case(given) {
             return Err(Error::Conflict(Refusal::new(format!(
-                "the {name} checksum you specified did not match what we received"
+                "The {name} checksum you specified did not match what we received.\nYou provided a {name} checksum \
+                 with value: {given}\nActual {name} was: {made}"
             ))));
         }
     }

@@ -2,6 +2,7 @@
 
 mod kv;
 mod objects;
+mod sealed;
 
 use std::{
     collections::BTreeMap,

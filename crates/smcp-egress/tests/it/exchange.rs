@@ -1,7 +1,7 @@
 //! What goes out, what comes back, and other sides that lie.
 
 use futures_util::StreamExt as _;
-use smcp_core::ports::LogLevel;
+use smcp_core::ports::{LogLevel, Outbound as _};
 
 use crate::{
     stage::{get, plain, request},
@@ -189,8 +189,9 @@ async fn the_log_has_every_request_without_its_query() {
     assert!(!log.iter().any(|(_, line)| line.contains("hidden")), "{log:?}");
     assert!(stage.world.requests()[0].contains("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
     let version = &stage.workload.version;
-    let traffic = stage.egress.traffic(version.tenant, version.server);
+    let traffic = stage.egress.traffic(version.tenant, Some(version.server));
     assert_eq!((traffic.requests, traffic.refused, traffic.bytes_out, traffic.bytes_in), (2, 1, 4, 5));
     stage.egress.forget(version.tenant, version.server);
-    assert_eq!(stage.egress.traffic(version.tenant, version.server).requests, 0);
+    assert_eq!(stage.egress.traffic(version.tenant, Some(version.server)).requests, 0);
+    assert_eq!(stage.egress.traffic(version.tenant, None), traffic, "the tenant's sums stay");
 }

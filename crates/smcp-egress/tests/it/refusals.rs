@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 use futures_util::FutureExt as _;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::json;
-use smcp_core::ports::{LogLevel, Purpose};
+use smcp_core::ports::{LogLevel, Outbound as _, Purpose};
 use smcp_egress::Own;
 
 use crate::{
@@ -57,7 +57,7 @@ async fn without_a_rule_nothing_leaves_and_the_line_to_add_is_told() {
         assert_eq!((level, logged.ends_with(line)), (LogLevel::Warn, true), "{logged}");
     }
     assert!(stage.dns.asked.lock().unwrap().is_empty(), "not even a name was looked up");
-    let traffic = stage.egress.traffic(stage.workload.version.tenant, stage.workload.version.server);
+    let traffic = stage.egress.traffic(stage.workload.version.tenant, None);
     assert_eq!((traffic.requests, traffic.refused, traffic.bytes_out), (7, 7, 0));
 }
 

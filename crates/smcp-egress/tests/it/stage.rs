@@ -59,7 +59,8 @@ pub(crate) struct Log(Mutex<Vec<(LogLevel, String)>>);
 
 impl LogSink for Log {
     fn append(&self, _: &VersionRef, line: LogLine) {
-        self.0.lock().unwrap().push((line.level, line.message));
+        let trace = line.trace_id.map(|id| format!(", trace {id}")).unwrap_or_default();
+        self.0.lock().unwrap().push((line.level, line.message + &trace));
     }
 }
 

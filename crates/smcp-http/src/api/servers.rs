@@ -11,10 +11,10 @@ use serde::Deserialize;
 use smcp_api::{LogPage, ServerList};
 use smcp_core::{
     Ctx,
-    ports::{LogLine, ServerRecord, TenantRecord},
+    ports::{LogLine, LogQuery, ServerRecord, TenantRecord},
 };
 use smcp_mcp::sse;
-use smcp_types::Result;
+use smcp_types::{Digest, Error, Result};
 
 use super::{tenants::Page, wire};
 use crate::{
@@ -83,9 +83,11 @@ pub(super) async fn lift(
 
 /// What of a log is wanted.
 #[derive(Debug, Deserialize)]
-pub(super) struct LogQuery {
+pub(super) struct LogsWanted {
     limit: Option<u32>,
     level: Option<String>,
+    request: Option<String>,
+    trace: Option<String>,
     #[serde(default)]
     follow: bool,
 }
@@ -94,18 +96,18 @@ pub(super) async fn logs(
     State(app): State<App>,
     Caller(ctx): Caller,
     Path(path): Path<(String, String)>,
-    Query(query): Query<LogQuery>,
+    Query(wanted): Query<LogsWanted>,
 ) -> Result<Response, Refused> {
     let reading = async {
         let (_, server) = find(&app, &ctx, &path).await?;
-        let level = wire::log_level(query.level.as_deref().unwrap_or("debug"))?;
+        let query = wanted.query()?;
         // Followed first, read second: a line in between shows twice rather than never.
         let following =
-            if query.follow { Some(app.platform.log_follow(&ctx, &server, level)?) } else { None };
-        let tail = app.platform.log_tail(&ctx, &server, level, query.limit.unwrap_or(LINES)).await?;
+            if wanted.follow { Some(app.platform.log_follow(&ctx, &server, query)?) } else { None };
+        let tail = app.platform.log_tail(&ctx, &server, query, wanted.limit.unwrap_or(LINES)).await?;
         match following {
             None => {
-                let items = tail.iter().map(wire::log_line).collect();
+                let items = tail.iter().map(|(version, line)| wire::log_line(line, Some(version))).collect();
                 Ok(answer::json(StatusCode::OK, &LogPage { items }))
             }
             Some(lines) => {
@@ -121,8 +123,21 @@ pub(super) async fn logs(
     reading.await.map_err(|error| Refused { error, request_id: ctx.request_id })
 }
 
-fn event(line: &LogLine) -> Vec<u8> {
-    let data = serde_json::to_string(&wire::log_line(line)).unwrap_or_default();
+impl LogsWanted {
+    fn query(&self) -> Result<LogQuery> {
+        let level = wire::log_level(self.level.as_deref().unwrap_or("debug"))?;
+        let request = self.request.as_deref().map(str::parse).transpose();
+        let trace = self.trace.as_deref().map(str::parse).transpose();
+        Ok(LogQuery {
+            level,
+            request: request.map_err(|error| Error::invalid(format!("`request` is {error}")))?,
+            trace: trace.map_err(|error| Error::invalid(format!("`trace` is {error}")))?,
+        })
+    }
+}
+
+fn event((version, line): &(Digest, LogLine)) -> Vec<u8> {
+    let data = serde_json::to_string(&wire::log_line(line, Some(version))).unwrap_or_default();
     let mut out = Vec::new();
     sse::encode(&sse::Event::message(data), &mut out);
     out

@@ -98,7 +98,7 @@ pub(super) async fn deploy(
         ))
     };
     deploying.await.unwrap_or_else(|DeployRefused { error, logs }| {
-        let logs = logs.iter().map(wire::log_line).collect();
+        let logs = logs.iter().map(|line| wire::log_line(line, None)).collect();
         let mut response = rescue::problem_with_logs(&error, ctx.request_id, logs);
         // Here hosted code that fails is the caller's own input, not a gateway's trouble.
         if matches!(error, Error::Hosted(_) | Error::TimedOut(_)) {

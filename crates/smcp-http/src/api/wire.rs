@@ -10,7 +10,7 @@ use smcp_core::{
     ports::{self, HostedState, KeyRecord, KeyStatus, ServerRecord, TenantRecord, VersionRecord},
     servers::ServerStatus,
 };
-use smcp_types::{Error, Limit, Result};
+use smcp_types::{Digest, Error, Limit, Result};
 
 pub(super) fn tenant(record: &TenantRecord) -> Tenant {
     let ceiling = |limit: Limit| (limit.key().to_owned(), record.ceilings.ceiling(limit));
@@ -82,6 +82,10 @@ pub(super) fn usage(usage: &ports::Usage) -> Usage {
         memory_peak_bytes: usage.memory_peak,
         starts: usage.starts,
         limit_kills: usage.limit_kills,
+        requests: usage.outbound.requests,
+        requests_refused: usage.outbound.refused,
+        bytes_sent: usage.outbound.bytes_out,
+        bytes_received: usage.outbound.bytes_in,
     }
 }
 
@@ -106,7 +110,7 @@ pub(super) fn version_summary(server: &ServerRecord, record: &ports::VersionSumm
     }
 }
 
-pub(super) fn log_line(line: &ports::LogLine) -> LogLine {
+pub(super) fn log_line(line: &ports::LogLine, version: Option<&Digest>) -> LogLine {
     LogLine {
         at: line.at.0,
         level: match line.level {
@@ -120,6 +124,8 @@ pub(super) fn log_line(line: &ports::LogLine) -> LogLine {
             ports::LogSource::Platform => LogSource::Platform,
         },
         request_id: line.request_id.map(|id| id.to_string()),
+        trace_id: line.trace_id.map(|id| id.to_string()),
+        version: version.map(ToString::to_string),
         message: line.message.clone(),
     }
 }

@@ -30,7 +30,10 @@ fn target(action: Action, tenant: TenantId) -> Target<'static> {
         | Action::ManageKeys
         | Action::CreateServer
         | Action::ViewData
-        | Action::ManageData => Target::Tenant(tenant),
+        | Action::ManageData
+        | Action::RotateDataKeys
+        | Action::DestroyData => Target::Tenant(tenant),
+        Action::RotateMasterKey => Target::Platform,
     }
 }
 
@@ -43,7 +46,7 @@ fn the_matrix_of_roles_and_actions() {
     let policy = Policy::builtin(PLATFORM).unwrap();
     let mut table = String::new();
     for action in Action::ALL {
-        write!(table, "\n{:<15}", action.as_str()).unwrap();
+        write!(table, "\n{:<17}", action.as_str()).unwrap();
         for (home, place) in [(HOME, HOME), (HOME, NEIGHBOUR), (PLATFORM, HOME)] {
             for role in Role::ALL {
                 let allowed = policy.decide(&subject(home, &[role]), action, target(action, place)).allowed;
@@ -55,23 +58,28 @@ fn the_matrix_of_roles_and_actions() {
     // Columns: admin, mcp_user, read_only — at home | at a neighbour's | from the platform's tenant.
     insta::assert_snapshot!(table, @r"
 
-    connect         yes yes yes |  -   -   -  |  -   -   -  |
-    list            yes yes yes |  -   -   -  |  -   -   -  |
-    call_tool       yes yes  -  |  -   -   -  |  -   -   -  |
-    get_prompt      yes yes  -  |  -   -   -  |  -   -   -  |
-    read_resource   yes yes  -  |  -   -   -  |  -   -   -  |
-    use_extension   yes yes  -  |  -   -   -  |  -   -   -  |
-    view_tenant     yes yes yes |  -   -   -  | yes yes yes |
-    view_server     yes yes yes |  -   -   -  | yes yes yes |
-    view_keys       yes  -  yes |  -   -   -  | yes  -  yes |
-    view_logs       yes  -  yes |  -   -   -  | yes  -  yes |
-    manage_tenants   -   -   -  |  -   -   -  | yes  -   -  |
-    manage_keys     yes  -   -  |  -   -   -  | yes  -   -  |
-    create_server   yes  -   -  |  -   -   -  | yes  -   -  |
-    deploy          yes  -   -  |  -   -   -  | yes  -   -  |
-    delete_server   yes  -   -  |  -   -   -  | yes  -   -  |
-    view_secrets    yes  -  yes |  -   -   -  | yes  -  yes |
-    manage_secrets  yes  -   -  |  -   -   -  | yes  -   -  |
+    connect           yes yes yes |  -   -   -  |  -   -   -  |
+    list              yes yes yes |  -   -   -  |  -   -   -  |
+    call_tool         yes yes  -  |  -   -   -  |  -   -   -  |
+    get_prompt        yes yes  -  |  -   -   -  |  -   -   -  |
+    read_resource     yes yes  -  |  -   -   -  |  -   -   -  |
+    use_extension     yes yes  -  |  -   -   -  |  -   -   -  |
+    view_tenant       yes yes yes |  -   -   -  | yes yes yes |
+    view_server       yes yes yes |  -   -   -  | yes yes yes |
+    view_keys         yes  -  yes |  -   -   -  | yes  -  yes |
+    view_logs         yes  -  yes |  -   -   -  | yes  -  yes |
+    manage_tenants     -   -   -  |  -   -   -  | yes  -   -  |
+    manage_keys       yes  -   -  |  -   -   -  | yes  -   -  |
+    create_server     yes  -   -  |  -   -   -  | yes  -   -  |
+    deploy            yes  -   -  |  -   -   -  | yes  -   -  |
+    delete_server     yes  -   -  |  -   -   -  | yes  -   -  |
+    rotate_data_keys  yes  -   -  |  -   -   -  | yes  -   -  |
+    destroy_data      yes  -   -  |  -   -   -  | yes  -   -  |
+    rotate_master_key  -   -   -  |  -   -   -  | yes  -   -  |
+    view_secrets      yes  -  yes |  -   -   -  | yes  -  yes |
+    manage_secrets    yes  -   -  |  -   -   -  | yes  -   -  |
+    view_data         yes  -   -  |  -   -   -  |  -   -   -  |
+    manage_data       yes  -   -  |  -   -   -  |  -   -   -  |
     ");
 }
 

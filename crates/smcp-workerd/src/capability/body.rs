@@ -1,7 +1,5 @@
 //! Bodies in and out: nothing is read without a bound.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, header};
@@ -29,35 +27,6 @@ pub(super) fn with_share(body: HostedBody, share: Share) -> HostedBody {
         let piece = body.next().await?;
         Some((piece, (body, share)))
     }))
-}
-
-/// What a service has left of a body.
-pub(super) struct Rest(Arc<Mutex<HostedBody>>);
-
-/// A body for a service, and what it leaves of it.
-pub(super) fn shared(body: HostedBody) -> (HostedBody, Rest) {
-    let rest = Rest(Arc::new(Mutex::new(body)));
-    (rest.reader(), rest)
-}
-
-impl Rest {
-    fn reader(&self) -> HostedBody {
-        let body = Arc::clone(&self.0);
-        Box::pin(stream::poll_fn(move |context| {
-            body.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(context)
-        }))
-    }
-
-    /// Reads up to so many bytes and keeps nothing of them: unread ones would reset the connection, answer and all.
-    pub(super) async fn pass_over(self, most: usize) {
-        let (mut left, mut body) = (most, self.reader());
-        while let Some(Ok(chunk)) = body.next().await {
-            left = left.saturating_sub(chunk.len());
-            if left == 0 {
-                return;
-            }
-        }
-    }
 }
 
 /// The length that the head announces, if it does.
@@ -93,24 +62,4 @@ pub(super) async fn read(
         return Err(Error::invalid("the body is not as long as announced"));
     }
     Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pieces(count: u8) -> HostedBody {
-        Box::pin(stream::iter((0..count).map(|number| Ok(Bytes::from(vec![number; 4])))))
-    }
-
-    #[tokio::test]
-    async fn what_a_service_leaves_is_read_up_to_a_bound() {
-        let (mut body, rest) = shared(pieces(3));
-        assert_eq!(body.next().await.unwrap().unwrap(), [0; 4][..]);
-        rest.pass_over(1 << 20).await;
-        assert!(body.next().await.is_none(), "all of it was read");
-        let (mut body, rest) = shared(pieces(3));
-        rest.pass_over(8).await;
-        assert_eq!(body.next().await.unwrap().unwrap(), [2; 4][..], "more than that was not");
-    }
 }

@@ -6,32 +6,27 @@ use http::{Request, Response, StatusCode};
 use smcp_core::ports::{BindingService, HostedBody, STORAGE_OPERATIONS_PER_CALL, Workload};
 
 use super::{
-    Services, body,
+    Services,
     refusal::{self, Told},
+    rest::Rest,
 };
 use crate::config::bindings::BINDING_HEADER;
 
-/// Most of a refused request's body that is read before the answer, in bytes.
-const MAX_PASSED_OVER: usize = 8 << 20;
-
-/// Serves one request. A refusal comes when its body has been sent: before that, the runtime would see a connection
-/// that is cut and not what is wrong.
+/// Serves one request, and reads what it left of the body, so that the runtime hears the answer.
 pub(super) async fn serve(
     services: &Services,
     workload: &Arc<Workload>,
     request: Request<HostedBody>,
 ) -> Response<HostedBody> {
     let (head, body) = request.into_parts();
-    let (body, rest) = body::shared(body);
-    let response = dispatch(services, workload, Request::from_parts(head, body)).await;
-    if !response.status().is_success() {
-        rest.pass_over(MAX_PASSED_OVER).await;
-    }
-    response
+    let (body, rest) = Rest::of(body);
+    let answer = answer(services, workload, Request::from_parts(head, body)).await;
+    rest.pass_over().await;
+    answer
 }
 
-/// By the binding it is for, to the store of that name, of the workload's own tenant.
-async fn dispatch(
+/// By the binding it is for, from the store of that name, of the workload's own tenant.
+async fn answer(
     services: &Services,
     workload: &Arc<Workload>,
     mut request: Request<HostedBody>,

@@ -1,6 +1,7 @@
 //! KV bindings: the wire protocol that workerd speaks for `kvNamespace`.
 
 mod bulk;
+mod refused;
 
 use std::{
     collections::HashMap,
@@ -18,10 +19,11 @@ use smcp_core::{
         kv::{Expiry, Kv, ListKeys, MAX_VALUE_BYTES, NewEntry},
     },
 };
-use smcp_types::{Error, Result, TenantId, limits::MAX_INTEGER};
+use smcp_types::{Error, Refusal, Result, TenantId, limits::MAX_INTEGER};
 use tokio::sync::Semaphore;
 
 use super::{Stores, body, refusal, uri};
+use refused::{Refused, check_cache_ttl, short};
 
 /// JSON that goes with a value, both ways.
 const METADATA: HeaderName = HeaderName::from_static("cf-kv-metadata");
@@ -71,12 +73,15 @@ impl KvService {
         from: &Arc<Workload>,
         store: Store<'_>,
         request: Request<HostedBody>,
-    ) -> Result<Response<HostedBody>> {
+    ) -> Result<Response<HostedBody>, Refused> {
         let storage = self.stores.of(from);
         let (head, body) = request.into_parts();
         let path = head.uri.path().strip_prefix('/').unwrap_or_default();
         let query = uri::query(&head.uri)?;
         let mut share = Share::new(&self.room, store.tenant);
+        if head.method == Method::PUT {
+            check_announced(&head.headers)?;
+        }
         let sent = match (&head.method, path) {
             (&Method::POST, "bulk/get") => Some((bulk::MAX_REQUEST, "a bulk request")),
             (&Method::PUT, _) => Some((MAX_VALUE_BYTES, "a KV value")),
@@ -93,9 +98,12 @@ impl KvService {
             (&Method::GET, "") => list(&storage.kv, store, &query, share).await,
             (&Method::POST, "bulk/get") => {
                 let found = bulk::get(&storage.kv, store, &value).await?;
-                json(&found, share)
+                Ok(json(&found, share)?)
             }
-            (&Method::GET, path) => get(&storage.kv, store, &key(path)?, share).await,
+            (&Method::GET, path) => {
+                parameter(&query, "cache_ttl").map_or(Ok(()), check_cache_ttl)?;
+                Ok(get(&storage.kv, store, &key(path)?, share).await?)
+            }
             (&Method::PUT, path) => {
                 let key = key(path)?;
                 let metadata = metadata(&head.headers)?;
@@ -137,7 +145,7 @@ impl BindingService for KvService {
         let store = Store { tenant: from.version.tenant, name: namespace };
         match self.answer(from, store, request).await {
             Ok(response) => response,
-            Err(error) => refusal::phrased(&refusal::tell(&error, store.tenant, namespace)),
+            Err(refused) => refused.answer(store),
         }
     }
 }
@@ -161,8 +169,8 @@ async fn list(
     store: Store<'_>,
     query: &[(String, String)],
     share: Share,
-) -> Result<Response<HostedBody>> {
-    let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+) -> Result<Response<HostedBody>, Refused> {
+    let parameter = |name: &str| parameter(query, name);
     let limit = parameter("key_count_limit")
         .map(|text| text.parse::<u32>().map_err(|_| Error::invalid("a list has a limit of 1 to 1000 keys")));
     let wanted = ListKeys {
@@ -170,27 +178,44 @@ async fn list(
         limit: limit.transpose()?,
         cursor: parameter("cursor").filter(|text| !text.is_empty()),
     };
+    short(wanted.prefix)?;
     let page = kv.list(store, wanted).await?;
     let keys = page.keys.into_iter().map(|key| Key {
         name: key.name,
         expiration: key.expires_at.map(|at| at.0.div_euclid(1000)),
         metadata: key.metadata,
     });
-    json(&Page { keys: keys.collect(), list_complete: page.cursor.is_none(), cursor: page.cursor }, share)
+    let page = Page { keys: keys.collect(), list_complete: page.cursor.is_none(), cursor: page.cursor };
+    Ok(json(&page, share)?)
+}
+
+fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// A value that is announced as too large is refused before it comes.
+fn check_announced(headers: &HeaderMap) -> Result<()> {
+    let length = body::announced(headers).filter(|length| *length > MAX_VALUE_BYTES as u64);
+    length.map_or(Ok(()), |length| {
+        let told = format!("Value length of {length} exceeds limit of {MAX_VALUE_BYTES}.");
+        Err(Error::TooLarge(Refusal::new(told)))
+    })
 }
 
 /// The key that a path stands for: one segment, percent-encoded.
-fn key(path: &str) -> Result<String> {
+fn key(path: &str) -> Result<String, Refused> {
     if path.contains('/') {
-        return Err(Error::invalid("a KV key is one segment of the path"));
+        return Err(Error::invalid("a KV key is one segment of the path").into());
     }
-    uri::decode(path)
+    let key = uri::decode(path).map_err(|_| Error::invalid("Could not URL-decode key name"))?;
+    short(&key)?;
+    Ok(key)
 }
 
 fn expiry(query: &[(String, String)]) -> Result<Expiry> {
     let seconds = |name: &str| {
-        let text = query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        let number = text.map(|text| text.parse::<i64>().ok().filter(|n| (0..MAX_INTEGER).contains(n)));
+        let number = parameter(query, name)
+            .map(|text| text.parse::<i64>().ok().filter(|n| (-MAX_INTEGER..MAX_INTEGER).contains(n)));
         number
             .map(|n| n.ok_or_else(|| Error::invalid(format!("`{name}` is a number of seconds"))))
             .transpose()

@@ -143,8 +143,9 @@ async fn list(
         prefix: request.prefix.as_deref().unwrap_or_default(),
         delimiter: request.delimiter.as_deref(),
         start_after: request.start_after.as_deref(),
-        cursor: request.cursor.as_deref(),
-        limit: request.limit,
+        // The runtime sends an empty one when code gives one.
+        cursor: request.cursor.as_deref().filter(|text| !text.is_empty()),
+        limit: request.limit()?,
     };
     let page = objects.list(store, wanted).await?;
     let with = |what: u32| request.include.as_ref().is_some_and(|include| include.contains(&what));
@@ -182,7 +183,7 @@ async fn write(
     }
     let answer = match operation {
         Operation::Put => {
-            let (labels, conditions) = (request.labels(), request.conditions()?);
+            let (labels, conditions) = (request.labels()?, request.conditions()?);
             let checksums = request.checksums()?;
             let new = NewObject { labels, checksums, conditions, size, body };
             match objects.put(store, request.object()?, new).await? {
@@ -197,7 +198,7 @@ async fn write(
             json!({})
         }
         Operation::CreateMultipartUpload => {
-            let labels = request.labels();
+            let labels = request.labels()?;
             json!({ "uploadId": objects.create_upload(store, request.object()?, &labels).await? })
         }
         Operation::UploadPart => {

@@ -22,6 +22,7 @@ pub(super) async fn stores() -> Arc<Stores> {
         kv: rows.clone(),
         objects: rows.clone(),
         uploads: rows.clone(),
+        sealed: rows.clone(),
         blobs: rows,
         sealer: vault(&[ONE, TWO]).await.unwrap(),
         clock: Arc::new(FakeClock::default()),

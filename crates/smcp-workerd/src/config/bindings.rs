@@ -1,6 +1,9 @@
 //! The bindings of a configuration: what the code finds in `env`, and the services behind it.
 
+use std::collections::BTreeMap;
+
 use smcp_manifest::LockedManifest;
+use smcp_types::Secret;
 
 use super::push_literal;
 
@@ -8,7 +11,7 @@ use super::push_literal;
 /// what the configuration injects replaces a header of that name.
 pub(crate) const BINDING_HEADER: &str = "x-smcp-binding";
 
-/// What code finds in place of a secret that is added on the way out.
+/// What code finds in place of a secret that is added on the way out, and at its trial of every secret.
 pub(crate) fn placeholder(name: &str) -> String {
     format!("smcp-placeholder-{name}")
 }
@@ -38,7 +41,21 @@ fn stores(manifest: &LockedManifest) -> impl Iterator<Item = (&str, Written)> {
 }
 
 /// The entries of the worker's `bindings`.
-pub(super) fn push_bindings(text: &mut String, manifest: &LockedManifest) {
+pub(super) fn push_bindings(
+    text: &mut String,
+    manifest: &LockedManifest,
+    secrets: &BTreeMap<String, Secret<String>>,
+) {
+    for name in &manifest.secrets.plain {
+        text.push_str("( name = ");
+        push_literal(text, name.as_bytes());
+        text.push_str(", text = ");
+        match secrets.get(name) {
+            Some(value) => push_literal(text, value.expose().as_bytes()),
+            None => push_literal(text, placeholder(name).as_bytes()),
+        }
+        text.push_str(" ), ");
+    }
     let plain = manifest.vars.iter().map(|(name, value)| (name, value.clone()));
     let placeholders = manifest.placeholders().into_iter().map(|name| (name, placeholder(name)));
     for (name, value) in plain.chain(placeholders) {

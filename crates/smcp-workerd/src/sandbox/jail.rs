@@ -309,7 +309,7 @@ impl Launcher for Sandbox {
             label: spec.label,
             files,
             largest_file: if spec.state.is_some() { QUOTA } else { 0 },
-            stdin: spec.config.into(),
+            stdin: spec.config,
             descriptors: [spec.listen, spec.health, spec.control].into_iter().chain(more).collect(),
         };
         self.start(start).await

@@ -1,6 +1,6 @@
 //! The life of one process as the fleet sees it: load, start, ready, gone.
 
-use std::{fs::File, sync::Arc};
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use smcp_core::{
     fleet::{Event, Generation},
@@ -103,11 +103,16 @@ async fn live(
     (true, process.ended().await)
 }
 
-/// The compiled configuration, made again if it has gone.
-async fn config(shared: &Shared, target: &Target) -> Result<File> {
-    if let Some(file) = shared.cache.get(target)? {
+/// The compiled configuration, made again if it has gone; one with secrets in it is made each time and kept nowhere.
+async fn config(shared: &Shared, target: &Target) -> Result<OwnedFd> {
+    if !target.manifest.secrets.plain.is_empty() {
+        let given = shared.host.given_with_secrets(target).await?;
+        let bundle = shared.bundles.load(&target.version).await?;
+        return shared.cache.fresh(target, &bundle, &given).await;
+    }
+    if let Some(file) = shared.cache.get(target).await? {
         return Ok(file);
     }
     let bundle = shared.bundles.load(&target.version).await?;
-    shared.cache.make(target, &bundle, shared.host.key(target)?.as_deref()).await
+    shared.cache.make(target, &bundle, &shared.host.given(target)?).await
 }

@@ -322,7 +322,12 @@ async fn places_are_bounded_shared_and_taken_from_who_idles() {
     let bench = Bench::new(limits);
     bench.rows("busy", "SELECT 1").await;
     let endless = format!("{ENDLESS} SELECT count(*) FROM n");
-    let (_, said) = tokio::join!(bench.refused("busy", &endless), bench.refused("late", "SELECT 1"));
+    let late = async {
+        // Once the other is at work.
+        bench.clock.sleep(Duration::from_millis(300)).await;
+        bench.refused("late", "SELECT 1").await
+    };
+    let (_, said) = tokio::join!(bench.refused("busy", &endless), late);
     assert_eq!(said, "D1 DB is overloaded. Too many requests queued.");
 }
 

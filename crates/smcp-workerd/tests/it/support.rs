@@ -25,10 +25,11 @@ use smcp_core::{
     },
     secrets::Secrets,
     settings::{ExternalUrl, Settings},
+    vault::Vault,
 };
 use smcp_manifest::{Bundle, LockedManifest, Manifest, Module, ModuleKind, SandboxClass};
 use smcp_policy::{Action, Role};
-use smcp_testkit::{CountingEntropy, MemoryStores, NoIsolates, NoTasks};
+use smcp_testkit::{CountingEntropy, MemoryMasterKeys, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Workerd,
@@ -196,16 +197,18 @@ impl Stage {
             Arc::clone(&clock),
             entropy,
         );
+        let (authority, [caller, other], (sealer, secrets)) = admins(Arc::clone(&clock)).await;
         let parts = Parts {
-            clock: Arc::clone(&clock),
+            clock,
             logs: lines.clone(),
             bundles: shelf.clone(),
+            sealer,
             launcher,
             services,
             state: Arc::new(state.unwrap()),
+            secrets,
         };
         let supervisor = Arc::new(Supervisor::start(options, parts).unwrap());
-        let (authority, [caller, other]) = admins(clock).await;
         let tenant = caller.tenant();
         let limits = Mutex::default();
         Self { supervisor, lines, folder, shelf, limits, authority, caller, other, tenant }
@@ -365,8 +368,8 @@ pub(crate) fn bundle_of(manifest: &str, code: &str) -> Bundle {
     Bundle::new(lock, vec![module]).unwrap()
 }
 
-/// The platform's administrator on an empty platform, one of another tenant, and the policy that makes permits.
-async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) {
+/// The platform's administrator on an empty platform, one of another tenant, the policy that makes permits, and the vault.
+async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2], (Arc<Vault>, Arc<Secrets>)) {
     let stores = MemoryStores::stores();
     let settings = Settings {
         external_url: ExternalUrl::parse("http://localhost:8787").unwrap(),
@@ -374,6 +377,7 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         networks: Vec::new(),
     };
     let (ring, vault) = smcp_testkit::open_keys(&stores, &clock).await.unwrap();
+    let sealer = Arc::clone(&vault);
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let ports = Ports {
         clock: Arc::clone(&clock),
@@ -381,10 +385,13 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
         tasks: Arc::new(NoTasks),
         isolates: Arc::new(NoIsolates),
         usage: Arc::new(NoIsolates),
-        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), clock)),
+        logbook: Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock))),
         ring,
+        storage: smcp_testkit::memory_storage(vault.clone(), clock, Arc::new(CountingEntropy::default())),
         vault,
-        secrets,
+        master_keys: Arc::new(MemoryMasterKeys::default()),
+        sealed: Vec::new(),
+        secrets: secrets.clone(),
         databases: Arc::new(smcp_testkit::MemoryDatabases::default()),
         stores,
     };
@@ -396,5 +403,5 @@ async fn admins(clock: Arc<dyn Clock>) -> (Authority, [Arc<VerifiedCaller>; 2]) 
     let new = NewKey { label: "k".to_owned(), role: Role::Admin, servers: Vec::new(), expires_at: None };
     let key = platform.create_key(&ctx, &tenant, new).await.unwrap().key;
     let other = platform.identity().identify(key.expose()).await.unwrap();
-    (Authority::new(caller.tenant()).unwrap(), [caller, other])
+    (Authority::new(caller.tenant()).unwrap(), [caller, other], (sealer, secrets))
 }

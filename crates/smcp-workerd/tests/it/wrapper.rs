@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use smcp_core::ports::{HostedBody, LogLevel, Outbound, Workload};
+use smcp_core::ports::{HostedBody, HostedRequest, LogLevel, Outbound, Scheduled, Workload};
+use smcp_types::UnixMillis;
 use smcp_workerd::capability::Services;
 
 use crate::support::{PATIENCE, Stage, bundle_of, read, request, settings};
@@ -117,4 +118,39 @@ async fn a_trace_goes_on_to_egress_unless_hosted_code_has_its_own() {
     assert!(seen[1].contains("traceparent: own\r\n") && !seen[1].contains(trace), "{seen:?}");
     assert!(!seen.concat().contains("x-smcp"), "{seen:?}");
     stage.supervisor.shutdown(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_has_come_reaches_the_scheduled_handler_and_no_client_can_say_so() {
+    let stage = Stage::new(settings()).await;
+    let object = r#"export default {
+      async fetch(request) { return new Response("fetch " + request.cf); },
+      async scheduled(controller, env, ctx) {
+        ctx.waitUntil(Promise.resolve());
+        if (controller.cron === "1 1 1 1 *") throw new Error("boom");
+        console.log(`rang ${controller.cron} ${controller.scheduledTime} ${controller.type} ${env.GREETING}`);
+      } };"#;
+    let class = r#"import { WorkerEntrypoint } from "cloudflare:workers";
+    export default class extends WorkerEntrypoint {
+      fetch() { return new Response("fetch"); }
+      scheduled(controller) { console.log(`rang too ${controller.cron} ${this.env.GREETING}`); } }"#;
+    let none = r#"export default { fetch() { return new Response("fetch"); } };"#;
+    let due = |cron: &str| HostedRequest {
+        scheduled: Some(Scheduled { cron: cron.to_owned(), at: UnixMillis(60_000) }),
+        ..request("/mcp")
+    };
+    let versions = [(1, object), (2, class), (3, none)].map(|(name, code)| stage.add(name, code));
+    let mut answers = Vec::new();
+    for (version, cron) in [(0, "* * * * *"), (0, "1 1 1 1 *"), (1, "* * * * *"), (2, "* * * * *")] {
+        answers.push(stage.send(&versions[version], due(cron)).await.unwrap().status.as_u16());
+    }
+    assert_eq!(answers, [200, 500, 200, 501]);
+    let line = stage.lines.wait("rang * * * * * 60000 scheduled gr", 1).await;
+    assert_eq!(line.request_id, Some(request("/").request_id));
+    stage.lines.wait("rang too * * * * * gr", 1).await;
+    stage.lines.wait("Uncaught Error: boom", 1).await;
+    // The label is ours alone: a header of that name is taken off, whoever sends it.
+    let mut forged = request("/");
+    forged.headers.insert("x-smcp-cf", HeaderValue::from_static(r#"{"scheduled":{"cron":"x","time":1}}"#));
+    assert_eq!(read(stage.send(&versions[0], forged).await.unwrap()).await.unwrap(), "fetch undefined");
 }

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use smcp_api::{Deploy, DeployedVersion, ModuleKind as WireKind, Server, UploadedModule, Version};
 use smcp_manifest::{Bundle, Manifest, Module, ModuleKind};
 
-use super::{Context, connection::Connection, failure::Failure, text::safe, text::short, versions::tools};
+use super::{
+    Context, connection::Connection, failure::Failure, maps, text::safe, text::short, versions::tools,
+};
 use progress::Progress;
 
 /// The name of a manifest.
@@ -36,19 +38,22 @@ pub(crate) struct DeployArgs {
 pub(crate) fn run(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     let progress = Progress::new(context.out);
     let manifest = read_manifest(&args.folder)?;
-    let bundle = build(&args.folder, &manifest, &progress)?;
+    let (bundle, map) = build(&args.folder, &manifest, &progress)?;
     let connection = Connection::open(context)?;
     let tenant = connection.tenant()?;
     progress.step("uploading and checking");
     let name = manifest.name.as_str();
-    let DeployedVersion { mut server, version, known, warnings } =
-        connection.client.deploy(&tenant, name, &upload(&bundle)?)?;
+    let deployed = connection.client.deploy(&tenant, name, &upload(&bundle)?);
+    let DeployedVersion { mut server, version, known, warnings } = deployed.map_err(|error| {
+        Failure::from(error).with_logs(|lines| maps::translate_all(map.as_deref(), lines))
+    })?;
     let digest = &version.digest;
     if !args.no_activate && server.active_version.as_ref() != Some(digest) {
         progress.step("activating");
         server = connection.client.activate(&tenant, name, digest)?;
     }
     progress.done();
+    keep(context, digest, map.as_deref());
     for warning in &warnings {
         context.out.talk(&format!("warning: {}", safe(warning)));
     }
@@ -70,6 +75,15 @@ pub(crate) fn run(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     context.out.data(&document, || if active { server.url.clone() } else { digest.clone() })?;
     context.out.talk(&next_steps(&server, &version, active));
     Ok(())
+}
+
+/// Keeps the source map, with which `smcp logs` shows positions in the sources. A deploy does not fail without it.
+fn keep(context: &Context, digest: &str, map: Option<&[u8]>) {
+    if let Some(map) = map
+        && let Err(error) = maps::keep(&context.environment, digest, map)
+    {
+        context.out.talk(&format!("warning: the source map could not be kept: {error}"));
+    }
 }
 
 fn next_steps(server: &Server, version: &Version, active: bool) -> String {
@@ -108,21 +122,26 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Failure> {
     })
 }
 
-/// The modules as they will run, with the lock, within every limit.
-fn build(folder: &Path, manifest: &Manifest, progress: &Progress) -> Result<Bundle, Failure> {
+/// The modules as they will run, with the lock, within every limit; and the source map, if esbuild made one.
+fn build(
+    folder: &Path,
+    manifest: &Manifest,
+    progress: &Progress,
+) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
     if !folder.join(&manifest.main).is_file() {
         let message = format!("`main` in {MANIFEST} names {}, which is not there", manifest.main);
         return Err(Failure::input(message));
     }
-    let (main, modules) = if manifest.bundle {
+    let (main, modules, map) = if manifest.bundle {
         progress.step(&format!("bundling {}", manifest.main));
-        let module = bundler::bundle(folder, &manifest.main, progress)?;
-        (module.name.clone(), vec![module])
+        let bundled = bundler::bundle(folder, &manifest.main, progress)?;
+        (bundled.module.name.clone(), vec![bundled.module], bundled.map)
     } else {
         progress.step("collecting modules");
-        (manifest.main.clone(), modules::collect(folder, &manifest.main)?)
+        (manifest.main.clone(), modules::collect(folder, &manifest.main)?, None)
     };
-    Bundle::new(manifest.lock(&main), modules).map_err(|error| Failure::input(error.to_string()))
+    let bundle = Bundle::new(manifest.lock(&main), modules);
+    Ok((bundle.map_err(|error| Failure::input(error.to_string()))?, map))
 }
 
 fn upload(bundle: &Bundle) -> Result<Deploy, Failure> {

@@ -80,6 +80,12 @@ impl Failure {
         self
     }
 
+    /// Changes what a refused version printed.
+    pub(crate) fn with_logs(mut self, change: impl FnOnce(&mut [LogLine])) -> Self {
+        change(&mut self.0.logs);
+        self
+    }
+
     /// What to say; nothing when nobody listens any more.
     pub(crate) fn report(&self) -> Option<&Report> {
         (self.0.fault != Fault::Nobody).then_some(&self.0)

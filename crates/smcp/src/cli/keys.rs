@@ -1,4 +1,4 @@
-//! `smcp keys`: create, list, rotate and revoke API keys.
+//! `smcp keys`: create, list, rotate and revoke API keys; look after the keys of encryption at rest.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use smcp_api::{IssuedKey, Key, NewKey, RotateKey};
 use super::{
     Context,
     connection::Connection,
+    data_keys,
     failure::Failure,
     table::table,
     text::{time, time_or_dash},
@@ -40,6 +41,18 @@ enum KeysCommand {
         #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::time_span)]
         grace: Duration,
     },
+    /// Show the keys a tenant's data is encrypted with, and how far their rotation is
+    Status,
+    /// Give a tenant's data a new key; what is stored moves to it in the background
+    RotateData,
+    /// Destroy the keys of a tenant's data: what it has stored cannot be read again, by anybody
+    DestroyData {
+        /// It shall really be so
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Replace the master key. Backups made before need the old one: copy it first, if you keep them
+    RotateMaster,
 }
 
 #[derive(Debug, Args)]
@@ -62,22 +75,26 @@ pub(crate) fn run(context: &Context, args: KeysArgs) -> Result<(), Failure> {
     let command = args.command.unwrap_or(KeysCommand::List);
     command.check()?;
     let connection = Connection::open(context)?;
-    let tenant = connection.tenant()?;
+    let tenant = || connection.tenant();
     match command {
         KeysCommand::Create(args) => {
-            let issued = connection.client.create_key(&tenant, &args.into_key())?;
+            let issued = connection.client.create_key(&tenant()?, &args.into_key())?;
             show_issued(context, &issued)
         }
-        KeysCommand::List => list(context, &connection, &tenant),
+        KeysCommand::List => list(context, &connection, &tenant()?),
         KeysCommand::Revoke { id } => {
-            let key = connection.client.revoke_key(&tenant, &id)?;
+            let key = connection.client.revoke_key(&tenant()?, &id)?;
             context.out.data(&key, || format!("revoked {} ({})", key.id, key.name))
         }
         KeysCommand::Rotate { id, grace } => {
             let how = RotateKey { grace_seconds: grace.as_secs() };
-            let issued = connection.client.rotate_key(&tenant, &id, &how)?;
+            let issued = connection.client.rotate_key(&tenant()?, &id, &how)?;
             show_issued(context, &issued)
         }
+        KeysCommand::Status => data_keys::status(context, &connection, &tenant()?),
+        KeysCommand::RotateData => data_keys::rotate(context, &connection, &tenant()?),
+        KeysCommand::DestroyData { yes } => data_keys::destroy(context, &connection, &tenant()?, yes),
+        KeysCommand::RotateMaster => data_keys::rotate_master(context, &connection),
     }
 }
 
@@ -89,7 +106,14 @@ impl KeysCommand {
                 "that is a key, and now it is in this shell's history: revoke it by its id",
             )
             .hint("smcp keys list shows the ids")),
-            Self::Create(_) | Self::List | Self::Revoke { .. } | Self::Rotate { .. } => Ok(()),
+            Self::Create(_)
+            | Self::List
+            | Self::Revoke { .. }
+            | Self::Rotate { .. }
+            | Self::Status
+            | Self::RotateData
+            | Self::DestroyData { .. }
+            | Self::RotateMaster => Ok(()),
         }
     }
 }

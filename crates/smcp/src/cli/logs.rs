@@ -7,6 +7,7 @@ use super::{
     Context,
     connection::Connection,
     failure::Failure,
+    maps::Maps,
     values::{self, Level},
 };
 
@@ -24,6 +25,12 @@ pub(crate) struct LogsArgs {
     /// Nothing quieter than this
     #[arg(long, value_enum)]
     level: Option<Level>,
+    /// Lines of this request alone
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// Lines of this trace alone
+    #[arg(long, value_name = "ID")]
+    trace: Option<String>,
     /// Most lines to begin with
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: Option<u32>,
@@ -34,14 +41,23 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
     let server = args.server.as_ref().or(args.named.as_ref()).map_or("", String::as_str);
     let connection = Connection::open(context)?;
     let tenant = connection.tenant()?;
-    let filter = LogFilter { limit: args.limit, level: args.level.map(Into::into) };
+    let filter = LogFilter {
+        limit: args.limit,
+        level: args.level.map(Into::into),
+        request: args.request.clone(),
+        trace: args.trace.clone(),
+    };
+    let mut maps = Maps::new(&context.environment);
     if args.follow {
         for line in connection.client.follow_logs(&tenant, server, filter)? {
-            context.out.log_line(&line?)?;
+            let mut line = line?;
+            maps.translate(&mut line);
+            context.out.log_line(&line)?;
         }
         return Err(Failure::ours("the platform ended the log").hint("it may have stopped; run this again"));
     }
-    let page = connection.client.logs(&tenant, server, filter)?;
+    let mut page = connection.client.logs(&tenant, server, filter)?;
+    page.items.iter_mut().for_each(|line| maps.translate(line));
     if context.out.is_json() {
         return context.out.data(&page, String::new);
     }

@@ -131,6 +131,8 @@ fn log_words(line: &LogLine) -> String {
         LogSource::Server => "server  ",
         LogSource::Platform => "platform",
     };
+    let ids = [("request", &line.request_id), ("trace", &line.trace_id)];
+    let ids = ids.map(|(name, id)| id.as_ref().map(|id| format!("{name}={} ", safe(id))).unwrap_or_default());
     let message = safe_lines(&line.message).replace('\n', "\n    ");
-    format!("{} {level} {whose} {message}", time(line.at))
+    format!("{} {level} {whose} {}{message}", time(line.at), ids.concat())
 }

@@ -27,6 +27,9 @@ pub(crate) struct UpArgs {
     /// The file of the master key [default: master.key in the data folder, made at the first start]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<String>,
+    /// The file of the master key that `smcp keys rotate-master` puts in force; it may be made after the start
+    #[arg(long, value_name = "FILE")]
+    next_master_key_file: Option<String>,
     /// The workerd binary [default: where `npm ci` in runtime/ puts it]
     #[arg(long, value_name = "FILE")]
     workerd: Option<String>,
@@ -62,6 +65,7 @@ impl UpArgs {
             one("node.external_url", self.external_url),
             origins,
             one("node.master_key_file", self.master_key_file),
+            one("node.next_master_key_file", self.next_master_key_file),
             one("node.workerd", self.workerd),
             one("node.idle_after", self.idle_after),
             one("node.max_awake", self.max_awake),

@@ -17,7 +17,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 11] = [
     "SERVER",
     "CALLS",
     "CPU ms",
@@ -27,9 +27,11 @@ const HEADINGS: [&str; 9] = [
     "PEAK MiB",
     "STARTS",
     "KILLED BY LIMIT",
+    "REQUESTS OUT",
+    "REFUSED",
 ];
 
-fn row(name: &str, usage: &Usage) -> [String; 9] {
+fn row(name: &str, usage: &Usage) -> [String; 11] {
     let millis = |time: f64| format!("{time:.1}");
     // A count of bytes is far below where an f64 loses one.
     #[allow(clippy::cast_precision_loss, reason = "for the eye")]
@@ -44,5 +46,7 @@ fn row(name: &str, usage: &Usage) -> [String; 9] {
         mib(usage.memory_peak_bytes),
         usage.starts.to_string(),
         usage.limit_kills.to_string(),
+        usage.requests.to_string(),
+        usage.requests_refused.to_string(),
     ]
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 /// Variables besides the settings' own.
-const OTHERS: [&str; 4] = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NO_COLOR"];
+const OTHERS: [&str; 5] = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NO_COLOR"];
 
 /// The variables that mean something here.
 #[derive(Clone, Default)]
@@ -52,6 +52,11 @@ impl Environment {
     /// Where a node keeps everything by default.
     pub(crate) fn data_dir(&self) -> Option<PathBuf> {
         self.base("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("smcp"))
+    }
+
+    /// Where what can be made again is kept.
+    pub(crate) fn cache_dir(&self) -> Option<PathBuf> {
+        self.base("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("smcp"))
     }
 
     /// A base directory; a relative one is ignored, as its specification asks.

@@ -15,8 +15,8 @@ use super::{
     layers::Reading,
     setting::{
         ALLOWED_ORIGINS, DATA, DRAIN, EGRESS_NETWORKS, EGRESS_RESOLVER, EGRESS_ROOTS, EXTERNAL_URL,
-        IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT, SANDBOX_UID_BASE,
-        SANDBOX_WITHOUT, WORKERD,
+        IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE, MAX_AWAKE, NEXT_MASTER_KEY, NEXT_MASTER_KEY_FILE,
+        SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, WORKERD,
     },
 };
 use crate::node::{EgressConfig, NodeConfig, SandboxConfig};
@@ -43,6 +43,8 @@ pub(crate) struct NodeSettings {
     allowed_origins: Vec<String>,
     master_key_file: Option<PathBuf>,
     master_key: Option<Secret<String>>,
+    next_master_key_file: Option<PathBuf>,
+    next_master_key: Option<Secret<String>>,
     workerd: Option<PathBuf>,
     idle_after: Duration,
     max_awake: usize,
@@ -81,6 +83,8 @@ impl NodeSettings {
         let allowed_origins = reading.many(&ALLOWED_ORIGINS, |text, _| origin(text));
         let master_key_file = reading.one(&MASTER_KEY_FILE, path);
         let master_key = reading.one(&MASTER_KEY, |text, _| Ok(Secret::new(text.to_owned())));
+        let next_master_key_file = reading.one(&NEXT_MASTER_KEY_FILE, path);
+        let next_master_key = reading.one(&NEXT_MASTER_KEY, |text, _| Ok(Secret::new(text.to_owned())));
         let workerd = reading.one(&WORKERD, path);
         let idle_after = reading.one(&IDLE_AFTER, duration);
         let max_awake = reading.one(&MAX_AWAKE, |text, _| match text.parse() {
@@ -97,6 +101,8 @@ impl NodeSettings {
             allowed_origins: allowed_origins.map_or_else(Vec::new, |(origins, _)| origins),
             master_key_file: master_key_file.map(|(file, _)| file),
             master_key: master_key.map(|(key, _)| key),
+            next_master_key_file: next_master_key_file.map(|(file, _)| file),
+            next_master_key: next_master_key.map(|(key, _)| key),
             workerd: workerd.map(|(path, _)| path),
             idle_after: idle_after.map_or(DEFAULT_IDLE_AFTER, |(duration, _)| duration),
             max_awake: max_awake.map_or(DEFAULT_MAX_AWAKE, |(places, _)| places),
@@ -116,6 +122,8 @@ impl NodeSettings {
             allowed_origins: self.allowed_origins,
             master_key_file: self.master_key_file,
             master_key: self.master_key,
+            next_master_key_file: self.next_master_key_file,
+            next_master_key: self.next_master_key,
             workerd: self.workerd,
             idle_after: self.idle_after,
             max_awake: self.max_awake,

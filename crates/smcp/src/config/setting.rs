@@ -87,6 +87,17 @@ pub(crate) const MASTER_KEY: Setting = Setting {
     in_file: false,
     ..setting("node.master_key", None, "SMCP_MASTER_KEY", Shape::Secret, "the master key itself")
 };
+pub(crate) const NEXT_MASTER_KEY_FILE: Setting = setting(
+    "node.next_master_key_file",
+    Some("--next-master-key-file"),
+    "SMCP_NEXT_MASTER_KEY_FILE",
+    Shape::Text,
+    "the file of the master key that `smcp keys rotate-master` puts in force",
+);
+pub(crate) const NEXT_MASTER_KEY: Setting = Setting {
+    in_file: false,
+    ..setting("node.next_master_key", None, "SMCP_NEXT_MASTER_KEY", Shape::Secret, "that master key itself")
+};
 pub(crate) const WORKERD: Setting =
     setting("node.workerd", Some("--workerd"), "SMCP_WORKERD", Shape::Text, "the workerd binary");
 pub(crate) const IDLE_AFTER: Setting = setting(
@@ -155,7 +166,7 @@ pub(crate) const SANDBOX_UID_BASE: Setting = setting(
 );
 
 /// Every setting, in the order they are shown.
-pub(crate) const ALL: [&Setting; 19] = [
+pub(crate) const ALL: [&Setting; 21] = [
     &ENDPOINT,
     &KEY,
     &TENANT,
@@ -165,6 +176,8 @@ pub(crate) const ALL: [&Setting; 19] = [
     &ALLOWED_ORIGINS,
     &MASTER_KEY_FILE,
     &MASTER_KEY,
+    &NEXT_MASTER_KEY_FILE,
+    &NEXT_MASTER_KEY,
     &WORKERD,
     &IDLE_AFTER,
     &MAX_AWAKE,

@@ -136,7 +136,7 @@ fn a_node_listens_to_the_network_behind_tls_alone() {
 #[test]
 fn a_node_has_defaults_for_everything() {
     let config = NodeSettings::read(&layers(&[], &[("HOME", "/home/u")], "")).unwrap().into_config(true);
-    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, workerd: None, idle_after: 300s, max_awake: 64, drain: 30s, egress: EgressConfig { networks: [], resolver: None, roots: None }, sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
+    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, next_master_key_file: None, next_master_key: None, workerd: None, idle_after: 300s, max_awake: 64, drain: 30s, egress: EgressConfig { networks: [], resolver: None, roots: None }, sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
     let config = NodeSettings::read(&layers(&[], &[], "[node]\ndata = \"d\"\nidle_after = 5\n")).unwrap();
     let config = config.into_config(false);
     assert_eq!((config.data, config.idle_after.as_secs()), (PathBuf::from("/etc/smcp/d"), 5));

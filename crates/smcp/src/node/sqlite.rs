@@ -46,7 +46,7 @@ impl Sqlite {
         connection
             .execute_batch(&format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;
-                 PRAGMA trusted_schema = OFF; PRAGMA busy_timeout = 5000;"
+                 PRAGMA trusted_schema = OFF; PRAGMA busy_timeout = 5000; PRAGMA secure_delete = FAST;"
             ))
             .map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -13,6 +13,7 @@ use super::head::Checksums;
 use crate::{
     ports::{Blobs, HostedBody, Kind, Place, Sealer, StoredId},
     storage::Store,
+    vault::SEAL_BYTES,
 };
 
 /// Bytes of a chunk in the clear.
@@ -27,9 +28,9 @@ pub(super) struct Segment {
 
 /// Where chunks lie and how they are sealed.
 #[derive(Clone)]
-pub(super) struct Content {
-    pub(super) blobs: Arc<dyn Blobs>,
-    pub(super) sealer: Arc<dyn Sealer>,
+pub(crate) struct Content {
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) sealer: Arc<dyn Sealer>,
 }
 
 /// The hashes of content that goes by.
@@ -72,6 +73,11 @@ impl Hashes {
     }
 }
 
+/// How many chunks content of this size has.
+pub(super) const fn chunks(size: u64) -> u64 {
+    size.div_ceil(CHUNK)
+}
+
 fn name(bucket: &str, segment: &str, number: u64) -> String {
     format!("objects/{bucket}/{segment}-{number}")
 }
@@ -112,11 +118,32 @@ impl Content {
 
     /// Removes the chunks of a segment, those that are there.
     pub(super) async fn remove(&self, store: Store<'_>, id: StoredId, size: u64) -> Result<()> {
-        let id = HEXLOWER.encode(&id);
-        for number in 0..size.div_ceil(CHUNK) {
-            self.blobs.delete(store.tenant, &name(store.name, &id, number)).await?;
+        for number in 0..chunks(size) {
+            self.remove_chunk(store, id, number).await?;
         }
         Ok(())
+    }
+
+    /// Removes one chunk, if it is there.
+    pub(super) async fn remove_chunk(&self, store: Store<'_>, id: StoredId, number: u64) -> Result<()> {
+        Ok(self.blobs.delete(store.tenant, &name(store.name, &HEXLOWER.encode(&id), number)).await?)
+    }
+
+    /// The beginning of a chunk, which tells its key; `None` when the chunk is not there.
+    pub(super) async fn seal_of(&self, store: Store<'_>, id: StoredId, number: u64) -> Result<Option<Bytes>> {
+        let blob = name(store.name, &HEXLOWER.encode(&id), number);
+        Ok(self.blobs.beginning(store.tenant, &blob, SEAL_BYTES).await?)
+    }
+
+    /// Seals a chunk anew under the active key; `false` when it is not there. What is in a chunk never changes.
+    pub(super) async fn reseal(&self, store: Store<'_>, id: StoredId, number: u64) -> Result<bool> {
+        let id = HEXLOWER.encode(&id);
+        let (blob, place) = (name(store.name, &id, number), place(store, &id, number));
+        let Some(sealed) = self.blobs.get(store.tenant, &blob).await? else { return Ok(false) };
+        let plain = self.sealer.open(&place, &sealed).await?;
+        let sealed = self.sealer.seal(&place, &plain).await?;
+        self.blobs.put(store.tenant, &blob, sealed.into()).await?;
+        Ok(true)
     }
 
     /// A range of the content that lies in these segments.

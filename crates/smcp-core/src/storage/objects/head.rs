@@ -141,19 +141,19 @@ pub enum Range {
 }
 
 impl Range {
-    /// Offset and length within `size` bytes; `None` when it does not lie in them.
+    /// Offset and length within `size` bytes; `None` when no byte of it lies in them.
     #[must_use]
     pub fn within(&self, size: u64) -> Option<(u64, u64)> {
         match self {
             Self::From(offset, length) => {
                 let left = size.checked_sub(*offset)?;
                 let length = length.unwrap_or(left).min(left);
-                (length > 0 || size == 0).then_some((*offset, length))
+                (length > 0).then_some((*offset, length))
             }
             Self::Suffix(0) => None,
             Self::Suffix(last) => {
                 let length = size.min(*last);
-                Some((size - length, length))
+                (length > 0).then_some((size - length, length))
             }
             Self::Header(text) => match one_range(text) {
                 Some((Some(first), last)) => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smcp_types::{Error, Result};
 
 use super::{
-    Column, Hashes, Objects, Outcome, Segment, check_key, check_labels,
+    Column, Hashes, Objects, Outcome, PART_TOO_SMALL, Segment, check_key, check_labels,
     head::{Checksums, Head, Labels},
     place,
 };
@@ -71,8 +71,14 @@ impl Objects {
         }
         let upload = self.upload(store, key, upload).await?;
         let mut hashes = Hashes::wanted(&Checksums::default());
-        let Some(segment) = self.write(store, size, &mut body, &mut hashes).await? else {
-            return Err(Error::invalid("a part is not empty"));
+        let segment = match self.write(store, size, &mut body, &mut hashes).await? {
+            Some(segment) => segment,
+            None => {
+                // A part is a segment, also without content.
+                let segment = Segment { id: self.new_id(), size: 0 };
+                self.reserve(store, &segment).await?;
+                segment
+            }
         };
         let etag = hashes.finish().md5.unwrap_or_default();
         let done = async {
@@ -97,8 +103,8 @@ impl Objects {
     /// Makes an object of parts.
     ///
     /// # Errors
-    /// `NotFound` for an upload that is none of this key or over; `Invalid` for parts that are not there, not in order,
-    /// too small or not of one size.
+    /// `NotFound` for an upload that is none of this key or over, and for parts that are not there or not in order;
+    /// `Invalid` for parts that are too small or not of one size.
     pub async fn complete_upload(
         &self,
         store: Store<'_>,
@@ -117,7 +123,7 @@ impl Objects {
         let (mut layout, mut hash) = (Vec::with_capacity(parts.len()), Md5::new());
         let mut before = 0;
         for part in parts {
-            let missing = || Error::invalid("one or more of the specified parts could not be found");
+            let missing = || Error::NotFound("part");
             if part.number <= before {
                 return Err(missing());
             }
@@ -179,7 +185,7 @@ fn check_sizes(layout: &[Segment]) -> Result<()> {
     let Some((last, others)) = layout.split_last() else { return Ok(()) };
     let Some(first) = others.first() else { return Ok(()) };
     if first.size < MIN_PART_BYTES {
-        return Err(Error::invalid("a part that is not the last has at least 5242880 bytes"));
+        return Err(Error::invalid(PART_TOO_SMALL));
     }
     if others.iter().any(|segment| segment.size != first.size) || last.size > first.size {
         return Err(Error::invalid("all parts but the last have one size, and the last no greater one"));

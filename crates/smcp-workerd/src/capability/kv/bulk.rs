@@ -8,6 +8,8 @@ use smcp_core::storage::{
 };
 use smcp_types::{Error, Refusal, Result};
 
+use super::refused::{Refused, check_cache_ttl, short};
+
 /// Longest request: a hundred keys of 512 bytes, every byte escaped.
 pub(super) const MAX_REQUEST: usize = 512 << 10;
 
@@ -15,26 +17,35 @@ pub(super) const MAX_REQUEST: usize = 512 << 10;
 #[serde(rename_all = "camelCase")]
 struct Wanted {
     keys: Vec<String>,
-    #[serde(default, rename = "type")]
-    kind: Kind,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// A number, or one inside a string.
+    cache_ttl: Option<Value>,
     #[serde(default)]
     with_metadata: bool,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy)]
 enum Kind {
-    #[default]
     Text,
     Json,
 }
 
 /// Answers with an object of keys and values; together they are bounded like one value.
-pub(super) async fn get(kv: &Kv, store: Store<'_>, request: &[u8]) -> Result<Map<String, Value>> {
+pub(super) async fn get(kv: &Kv, store: Store<'_>, request: &[u8]) -> Result<Map<String, Value>, Refused> {
     let wanted: Wanted = serde_json::from_slice(request)
         .map_err(|error| Error::invalid(format!("the bulk request does not parse: {error}")))?;
-    if wanted.keys.is_empty() || wanted.keys.len() > MAX_BULK {
-        return Err(Error::invalid(format!("a bulk get has 1 to {MAX_BULK} keys")));
+    let kind = kind(wanted.kind.as_deref())?;
+    if wanted.keys.len() > MAX_BULK {
+        return Err(Error::invalid(format!("You can request a maximum of {MAX_BULK} keys")).into());
+    }
+    if wanted.keys.is_empty() {
+        return Err(Error::invalid("You must request a minimum of 1 key").into());
+    }
+    match &wanted.cache_ttl {
+        Some(Value::String(text)) => check_cache_ttl(text)?,
+        Some(other) => check_cache_ttl(&other.to_string())?,
+        None => {}
     }
     let mut found = Map::new();
     let mut total = 0;
@@ -42,16 +53,17 @@ pub(super) async fn get(kv: &Kv, store: Store<'_>, request: &[u8]) -> Result<Map
         if found.contains_key(&key) {
             continue;
         }
+        short(&key)?;
         let value = match kv.get(store, &key).await? {
             None => Value::Null,
             Some(entry) => {
                 total += entry.value.len();
                 if total > MAX_VALUE_BYTES {
                     let most =
-                        format!("the values of a bulk get have at most {MAX_VALUE_BYTES} bytes together");
-                    return Err(Error::TooLarge(Refusal::new(most)));
+                        format!("Total size of request exceeds the limit of {}MB", MAX_VALUE_BYTES >> 20);
+                    return Err(Error::TooLarge(Refusal::new(most)).into());
                 }
-                shown(&key, entry, wanted.kind, wanted.with_metadata)?
+                shown(entry, kind, wanted.with_metadata)?
             }
         };
         found.insert(key, value);
@@ -59,11 +71,23 @@ pub(super) async fn get(kv: &Kv, store: Store<'_>, request: &[u8]) -> Result<Map
     Ok(found)
 }
 
-fn shown(key: &str, entry: Entry, kind: Kind, with_metadata: bool) -> Result<Value> {
+fn kind(text: Option<&str>) -> Result<Kind> {
+    match text {
+        None | Some("text") => Ok(Kind::Text),
+        Some("json") => Ok(Kind::Json),
+        Some(other) => {
+            let other = Value::from(other);
+            Err(Error::invalid(format!("{other} is not a valid type. Use \"json\" or \"text\"")))
+        }
+    }
+}
+
+fn shown(entry: Entry, kind: Kind, with_metadata: bool) -> Result<Value> {
     let value = match kind {
         Kind::Text => Value::String(String::from_utf8_lossy(&entry.value).into_owned()),
-        Kind::Json => serde_json::from_slice(&entry.value)
-            .map_err(|_| Error::invalid(format!("the value of {key} is not JSON")))?,
+        Kind::Json => serde_json::from_slice(&entry.value).map_err(|_| {
+            Error::invalid("At least one of the requested keys corresponds to a non-json value")
+        })?,
     };
     if !with_metadata {
         return Ok(value);

@@ -82,6 +82,14 @@ async fn lists_and_bulk_gets_are_as_cloudflares() {
     let with = bulk(r#"{"keys":["a","a"],"type":"json","withMetadata":true,"cacheTtl":"90"}"#).await.3;
     let with: serde_json::Value = serde_json::from_str(&with).unwrap();
     assert_eq!(with, serde_json::json!({"a": {"metadata": null, "value": {"v": 1}}}));
+    for (bad, told) in [
+        (r#"{"keys":["c"],"cacheTtl":"29"}"#, "Invalid cache_ttl of 29. Cache TTL must be at least 30."),
+        (r#"{"keys":["c"],"cacheTtl":7}"#, "Invalid cache_ttl of 7. Cache TTL must be at least 30."),
+        (r#"{"keys":["c"],"type":"x"}"#, "\"x\" is not a valid type. Use \"json\" or \"text\""),
+    ] {
+        let (status, phrase, ..) = bulk(bad).await;
+        assert_eq!((status, phrase.as_str()), (400, told), "{bad}");
+    }
     for bad in [r#"{"keys":[]}"#, r#"{"keys":["a"],"type":"stream"}"#, "[", r#"{"keys":["."]}"#] {
         assert_eq!(bulk(bad).await.0, 400, "{bad}");
     }
@@ -110,14 +118,33 @@ async fn hostile_targets_and_bodies_are_refused_with_a_reason() {
     }
     let long = format!("/{}", "k".repeat(513));
     let (status, phrase, ..) = bench.send("PUT", &long, body(&["v"])).await;
-    assert_eq!((status, phrase.as_str()), (400, "a KV key has 1 to 512 bytes and is not . or .."));
+    assert_eq!(
+        (status, phrase.as_str()),
+        (414, "UTF-8 encoded length of 513 exceeds key length limit of 512.")
+    );
     for (length, pieces) in [("9", ["ab"]), ("1", ["ab"])] {
         let lying = Request::put("/k").header("content-length", length).body(body(&pieces)).unwrap();
         assert_eq!(bench.service.serve(&bench.one, "n", lying).await.status(), 400);
     }
     let huge = Request::put("/k").header("content-length", "26214401").body(body(&[])).unwrap();
     let (status, phrase, ..) = read(bench.service.serve(&bench.one, "n", huge).await).await;
-    assert_eq!((status, phrase.as_str()), (413, "a KV value has at most 26214400 bytes"));
+    assert_eq!((status, phrase.as_str()), (413, "Value length of 26214401 exceeds limit of 26214400."));
+    for (target, told) in [
+        ("/k?cache_ttl=29", "Invalid cache_ttl of 29. Cache TTL must be at least 30."),
+        ("/k?cache_ttl=x", "Invalid cache_ttl of x. Cache TTL must be at least 30."),
+        ("/%2e", "Illegal key name \".\". Please use a different name."),
+        ("/%ff", "Could not URL-decode key name"),
+    ] {
+        let (status, phrase, ..) = bench.ask("GET", target).await;
+        assert_eq!((status, phrase.as_str()), (400, told));
+    }
+    assert_eq!(
+        bench.ask("GET", "/k?cache_ttl=30").await.0,
+        404,
+        "nothing is cached, and that may be asked for"
+    );
+    let prefix = format!("/?prefix={}", "k".repeat(513));
+    assert_eq!(bench.ask("GET", &prefix).await.0, 414);
     assert_eq!(bench.ask("PATCH", "/k").await.0, 405);
     assert_eq!(bench.ask("GET", "/k").await.0, 404, "nothing of all this was stored");
 }

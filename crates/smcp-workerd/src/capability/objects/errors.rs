@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
-use smcp_core::{ports::HostedBody, storage::Store};
+use smcp_core::{
+    ports::HostedBody,
+    storage::{Store, objects::PART_TOO_SMALL},
+};
 use smcp_types::Error;
 
 use super::METADATA_SIZE;
@@ -20,6 +23,14 @@ pub(super) enum R2Error {
     InvalidName,
     /// An upload that is none, or over.
     NoSuchUpload,
+    /// Parts of an upload that are not there, or not in order.
+    NoSuchPart,
+    /// Parts of an upload that are too small.
+    TooSmall(String),
+    /// Metadata beyond the limit.
+    MetadataTooLarge(String),
+    /// A page of no keys, or of too many.
+    InvalidLimit,
     /// The range does not lie in the object.
     InvalidRange(String),
     /// The conditions do not hold; a read is told what the object is.
@@ -32,6 +43,8 @@ impl From<Error> for R2Error {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound("upload") => Self::NoSuchUpload,
+            Error::NotFound("part") => Self::NoSuchPart,
+            Error::Invalid(refusal) if refusal.message == PART_TOO_SMALL => Self::TooSmall(refusal.message),
             other => Self::Other(other),
         }
     }
@@ -56,6 +69,14 @@ impl R2Error {
             }
             Self::NoSuchUpload => {
                 told(StatusCode::NOT_FOUND, 10024, "The specified multipart upload does not exist.")
+            }
+            Self::NoSuchPart => {
+                told(StatusCode::BAD_REQUEST, 10025, "One or more of the specified parts could not be found.")
+            }
+            Self::TooSmall(message) => told(StatusCode::BAD_REQUEST, 10011, message),
+            Self::MetadataTooLarge(message) => told(StatusCode::BAD_REQUEST, 10012, message),
+            Self::InvalidLimit => {
+                told(StatusCode::BAD_REQUEST, 10022, "MaxKeys params must be positive integer <= 1000.")
             }
             Self::InvalidRange(message) => told(StatusCode::RANGE_NOT_SATISFIABLE, 10039, message),
             Self::Precondition(_) => told(

@@ -2,8 +2,9 @@
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Deserializer};
-use smcp_core::storage::objects::head::{
-    Checksums, Conditions, CustomField, EtagTest, HttpFields, Labels, Range,
+use smcp_core::storage::objects::{
+    MAX_KEY_BYTES, MAX_KEYS, check_labels,
+    head::{Checksums, Conditions, CustomField, EtagTest, HttpFields, Labels, Range},
 };
 use smcp_types::{Error, Result, UnixMillis, limits::MAX_INTEGER};
 
@@ -35,7 +36,7 @@ pub(super) struct Request {
     range: Option<WireRange>,
     range_header: Option<String>,
     only_if: Option<OnlyIf>,
-    pub(super) limit: Option<u32>,
+    limit: Option<u32>,
     pub(super) prefix: Option<String>,
     pub(super) cursor: Option<String>,
     pub(super) delimiter: Option<String>,
@@ -126,10 +127,11 @@ impl Request {
 
     /// What is asked for.
     pub(super) fn operation(&self) -> Result<Operation, R2Error> {
-        match &self.object {
-            Some(key) if key.is_empty() || key.len() > 1024 => Err(R2Error::InvalidName),
-            Some(_) | None => Ok(self.method),
+        let mut keys = self.object.iter().chain(self.objects.iter().flatten());
+        if keys.any(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
+            return Err(R2Error::InvalidName);
         }
+        Ok(self.method)
     }
 
     pub(super) fn object(&self) -> Result<&str, R2Error> {
@@ -140,10 +142,22 @@ impl Request {
         self.upload_id.as_deref().ok_or(R2Error::NoSuchUpload)
     }
 
-    pub(super) fn labels(&mut self) -> Labels {
-        Labels {
+    pub(super) fn labels(&mut self) -> Result<Labels, R2Error> {
+        let labels = Labels {
             http: self.http_fields.take().unwrap_or_default(),
             custom: self.custom_fields.take().unwrap_or_default(),
+        };
+        match check_labels(&labels) {
+            Err(Error::TooLarge(refusal)) => Err(R2Error::MetadataTooLarge(refusal.message)),
+            checked => Ok(checked.map(|()| labels)?),
+        }
+    }
+
+    /// How long a page may be.
+    pub(super) fn limit(&self) -> Result<Option<u32>, R2Error> {
+        match self.limit {
+            Some(limit) if limit == 0 || limit as usize > MAX_KEYS => Err(R2Error::InvalidLimit),
+            limit => Ok(limit),
         }
     }
 

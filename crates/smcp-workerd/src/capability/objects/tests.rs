@@ -100,6 +100,10 @@ async fn objects_go_in_and_out_whole_and_in_ranges() {
     assert_eq!((status, code), (404, 10007));
     assert_eq!(bench.put(json!({"method": "put", "object": "empty"}), b"").await.0, 200);
     assert_eq!(bench.get(json!({"method": "get", "object": "empty"})).await.3, b"");
+    for range in [json!({"offset": "0"}), json!({"suffix": "1"})] {
+        let of_nothing = json!({"method": "get", "object": "empty", "range": range});
+        assert_eq!(bench.get(of_nothing).await.1, 10039, "no byte of it is there");
+    }
 }
 
 #[tokio::test]
@@ -166,7 +170,12 @@ async fn uploads_in_parts_become_one_object_once() {
     let parts = [part(1, &big).await, part(2, b"end").await];
     let mut complete = with("completeMultipartUpload");
     complete["parts"] = json!([parts[1], parts[0]]);
-    assert_eq!(bench.put(complete.clone(), b"").await.0, 400, "not in order");
+    assert_eq!(bench.put(complete.clone(), b"").await.1, 10025, "not in order");
+    complete["parts"] = json!([parts[0], {"part": 2, "etag": parts[0]["etag"]}]);
+    assert_eq!(bench.put(complete.clone(), b"").await.1, 10025, "the other's etag");
+    let small = [parts[1].clone(), part(3, b"more").await];
+    complete["parts"] = json!(small);
+    assert_eq!(bench.put(complete.clone(), b"").await.1, 10011, "too small");
     complete["parts"] = json!(parts);
     let done = bench.put(complete.clone(), b"").await.2;
     assert!(done["etag"].as_str().unwrap().ends_with("-2"), "{done}");
@@ -176,6 +185,22 @@ async fn uploads_in_parts_become_one_object_once() {
     assert_eq!(bench.put(with("abortMultipartUpload"), b"").await.0, 200);
     assert_eq!(bench.put(with("abortMultipartUpload"), b"").await.0, 200);
     assert_eq!(bench.get(json!({"method": "head", "object": "m"})).await.0, 200, "the object stays");
+}
+
+#[tokio::test]
+async fn a_part_may_be_empty_when_it_is_the_last() {
+    let bench = Bench::new().await;
+    let create = bench.put(json!({"method": "createMultipartUpload", "object": "m"}), b"").await.2;
+    let with = |method: &str| json!({"method": method, "object": "m", "uploadId": create["uploadId"]});
+    let mut request = with("uploadPart");
+    request["partNumber"] = 1.into();
+    let etag = bench.put(request, b"").await.2["etag"].clone();
+    let mut complete = with("completeMultipartUpload");
+    complete["parts"] = json!([{"part": 1, "etag": etag}]);
+    assert_eq!(bench.put(complete, b"").await.2["size"], "0");
+    let (status, _, metadata, content) = bench.get(json!({"method": "get", "object": "m"})).await;
+    assert_eq!((status, metadata["size"].as_str(), content.len()), (200, Some("0"), 0));
+    assert_eq!(bench.put(json!({"method": "delete", "object": "m"}), b"").await.0, 200);
 }
 
 #[tokio::test]
@@ -201,6 +226,12 @@ async fn lies_about_sizes_and_names_are_refused() {
     let many = json!({"method": "delete", "objects": vec!["k"; 1001]});
     assert_eq!(bench.put(many, b"").await.0, 400);
     let large = json!({"method": "put", "object": "o", "customFields": [{"k": "k", "v": "v".repeat(8192)}]});
-    assert_eq!(bench.put(large, b"v").await.0, 413);
+    assert_eq!(bench.put(large, b"v").await.1, 10012);
+    let empty = json!({"method": "delete", "objects": ["k", ""]});
+    assert_eq!(bench.put(empty, b"").await.1, 10020);
+    for limit in [0, 1001] {
+        assert_eq!(bench.get(json!({"method": "list", "limit": limit})).await.1, 10022);
+    }
+    assert_eq!(bench.get(json!({"method": "list", "cursor": ""})).await.0, 200);
     assert_eq!(bench.get(json!({"method": "list"})).await.2["objects"], json!([]), "nothing was stored");
 }

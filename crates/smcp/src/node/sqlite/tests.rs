@@ -117,5 +117,6 @@ async fn released_steps_do_not_change() {
     data 1 fd724bf149050e56
     events 1 cc238638584d9301
     events 2 df88a2090eab1ede
+    events 3 1a8551aae3594f44
     ");
 }

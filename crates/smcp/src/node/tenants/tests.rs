@@ -1,5 +1,7 @@
 //! The rows in files against their contract, and objects with real rows, blobs and keys.
 
+mod keys;
+
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -36,6 +38,8 @@ fn row() -> KvRow {
 async fn rows_in_files_keep_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     smcp_testkit::check_kv_rows(&DataStore::new(files(folder.path()))).await;
+    let folder = tempfile::tempdir().unwrap();
+    smcp_testkit::check_sealed_rows(&DataStore::new(files(folder.path()))).await;
 }
 
 #[tokio::test]
@@ -90,6 +94,7 @@ async fn bench() -> Bench {
         kv: rows.clone(),
         objects: rows.clone(),
         uploads: rows.clone(),
+        sealed: rows.clone(),
         blobs: Arc::new(Folder::open(folder.path().join("objects")).unwrap()),
         sealer: smcp_testkit::vault(&[tenant(1), tenant(2)]).await.unwrap(),
         clock: clock.clone(),

@@ -112,3 +112,45 @@ fn an_alarm_wakes_a_server_that_sleeps_and_one_whose_node_was_killed() {
     node.kill_and_restart();
     wait_for(&node, "counter", "RANG 2");
 }
+
+/// A deploy looks at a version with a folder that is thrown away; it must not fill the disk meanwhile.
+#[test]
+fn a_trial_keeps_no_more_than_it_may() {
+    let node = Node::start();
+    let fill = "
+      add() {
+        for (let n = 0; n < 4000; n++) this.ctx.storage.kv.put('k' + n, new Uint8Array(100000));
+        return 'filled';
+      }";
+    let filling = ADDER.replace(
+        "if (method === \"initialize\") {",
+        "if (method === \"initialize\") {
+           await Promise.all(Array.from({ length: 8 }, (_, n) => env.COUNTERS.getByName('o' + n).add()));",
+    );
+    let class = CLASS.replace("wake(ms)", "unused(ms)");
+    let (head, tail) = class.split_once("  add() {").unwrap();
+    let tail = tail.split_once("  }\n").unwrap().1;
+    let module = format!("{head}{fill}\n{tail}{filling}");
+    let deployed = node.deploy("filler", BINDING, &module);
+    let talk = String::from_utf8_lossy(&deployed.stderr);
+    assert!(!deployed.status.success(), "{talk}");
+    let scratch = std::fs::read_dir(node.folder.path().join("data/run")).unwrap();
+    assert!(!scratch.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".s")));
+}
+
+/// An alarm of a class that the active version does not have is nobody's: it starts no process.
+#[test]
+fn an_alarm_of_a_class_that_is_gone_wakes_nobody() {
+    let node = Node::start_with("[node]\nidle_after = \"1s\"\n");
+    assert!(node.deploy("counter", BINDING, &module("one")).status.success());
+    assert!(call(&node, "counter", "a=2000").contains("one:set;"));
+    let renamed = module("two").replace("class Counter", "class Other");
+    let deployed = node.deploy("counter", &BINDING.replace("Counter", "Other"), &renamed);
+    assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
+    assert!(call(&node, "counter", "b=1").contains("two:1;"));
+    // A second alarm, of the class that is there, rings after the first would have: nothing was started before it.
+    assert!(call(&node, "counter", "a=6000").contains("two:set;"));
+    let log = wait_for(&node, "counter", "RANG 2");
+    let started = log.matches("ended:").count();
+    assert_eq!(started, 2, "one process for each version, and the one that rings: {log}");
+}

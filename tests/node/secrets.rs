@@ -81,3 +81,26 @@ fn code_reads_what_it_was_given_by_explicit_choice_and_no_file_has_it() {
     assert!(node.try_cli(&node.admin, &words).status.success());
     assert!(!call(&node).0, "what is gone is given to nobody");
 }
+
+/// A process that was given a value may print it after it has been replaced, and nobody has printed anything before.
+#[test]
+fn a_value_that_is_gone_is_taken_out_of_logs_too() {
+    let node = Node::start();
+    let slow = ADDER.replace(
+        "const { a, b } = params.arguments;",
+        "await new Promise((done) => setTimeout(done, 2000)); console.log('late ' + env.TOKEN, { t: env.TOKEN });
+         return answer({ content: [{ type: 'text', text: 'done' }] });",
+    );
+    assert!(node.deploy("keeper", "[secrets]\nplain = [\"TOKEN\"]\n", &slow).status.success());
+    set(&node, "set", "first-value-of-it");
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| call(&node));
+        set(&node, "rotate", "second-value-of-it");
+        assert!(caller.join().unwrap().0);
+    });
+    let logs = || {
+        String::from_utf8(node.try_cli(&node.admin, &["logs", "keeper", "--tenant", "demo"]).stdout).unwrap()
+    };
+    let log = (0..2_000).map(|_| logs()).find(|log| log.contains("late ")).unwrap();
+    assert!(log.contains("late [redacted]") && !log.contains("value-of-it"), "{log}");
+}

@@ -22,6 +22,7 @@ pub const ENCODINGS: &[&str] = &[
     "URL percent-encoding: encodeURI, encodeURIComponent, RFC 3986, form, and every byte escaped",
     "JSON escapes: as few as needed, `\\/`, HTML-safe as Go, PHP and .NET write it, ASCII only, and every character as \\u00XX",
     "HTML entities: named, decimal and hexadecimal quotes",
+    "as `console.log` shows it inside of something else, and each line of a text of several lines",
     "gzip of a body that says so in Content-Encoding",
 ];
 

@@ -3,7 +3,11 @@
 mod manage;
 mod resealing;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use smcp_types::{Error, Refusal, Result, Secret, ServerId, TenantId};
@@ -18,6 +22,9 @@ use crate::{
 /// Values kept in memory, and names that are known to have none.
 const MEMORY: usize = 5_000;
 
+/// How long a value that is gone is remembered: a process that was given it has ended by then, its calls and streams with it.
+const KEEP_GONE: Duration = Duration::from_secs(180);
+
 /// The secrets of all servers. One per process, shared by everything that reveals them, so that a change is seen by all.
 pub struct Secrets {
     store: Arc<dyn SecretStore>,
@@ -25,13 +32,21 @@ pub struct Secrets {
     known: Memory<(TenantId, ServerId, String), Option<Secret<String>>>,
     /// Which secrets a server has.
     names: Memory<(TenantId, ServerId), Vec<String>>,
+    /// Values that servers had until lately: a process that was given one may still print it.
+    gone: Mutex<HashMap<(TenantId, ServerId), Vec<Gone>>>,
+}
+
+struct Gone {
+    value: Secret<String>,
+    /// When it was first seen to be gone.
+    since: Option<Duration>,
 }
 
 impl Secrets {
     /// Secrets over a store, sealed by `sealer`.
     #[must_use]
     pub fn new(store: Arc<dyn SecretStore>, sealer: Arc<dyn Sealer>) -> Self {
-        Self { store, sealer, known: Memory::new(MEMORY), names: Memory::new(MEMORY) }
+        Self { store, sealer, known: Memory::new(MEMORY), names: Memory::new(MEMORY), gone: Mutex::default() }
     }
 
     /// Which of these names have no value.
@@ -48,7 +63,7 @@ impl Secrets {
         Ok(missing)
     }
 
-    /// All values that a server has: what must not stand in its log.
+    /// All values that a server has, or had until lately: what must not stand in its log.
     pub(crate) async fn of_server(&self, tenant: TenantId, server: ServerId) -> Result<Vec<Secret<String>>> {
         let epoch = self.names.epoch();
         let names = match self.names.get(&(tenant, server)) {
@@ -64,7 +79,50 @@ impl Secrets {
         for name in &names {
             values.extend(self.reveal(tenant, server, name).await?);
         }
+        if let Some(gone) = self.gone().get(&(tenant, server)) {
+            values.extend(gone.iter().map(|gone| gone.value.clone()));
+        }
         Ok(values)
+    }
+
+    fn gone(&self) -> MutexGuard<'_, HashMap<(TenantId, ServerId), Vec<Gone>>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A value is about to be replaced or removed: logs are kept clean of it until every process that was given it has
+    /// ended.
+    async fn let_go(&self, tenant: TenantId, server: ServerId, name: &str) {
+        let found = self.reveal(tenant, server, name).await.unwrap_or_else(|error| {
+            // It has been given to nobody either, and can be replaced.
+            tracing::warn!(server.id = %server, %error, "a secret that goes cannot be read");
+            None
+        });
+        if let Some(value) = found {
+            let mut gone = self.gone();
+            let gone = gone.entry((tenant, server)).or_default();
+            if !gone.iter().any(|gone| gone.value.expose() == value.expose()) {
+                gone.push(Gone { value, since: None });
+            }
+        }
+    }
+
+    /// The same for everything that a server has.
+    ///
+    /// # Errors
+    /// As `reveal`.
+    pub(crate) async fn let_go_all(&self, tenant: TenantId, server: ServerId) -> Result<()> {
+        for record in self.store.list(tenant, server).await? {
+            self.let_go(tenant, server, &record.name).await;
+        }
+        Ok(())
+    }
+
+    /// Forgets values that have been gone for long enough. To be called every now and then with a monotonic time.
+    pub(crate) fn forget_gone(&self, now: Duration) {
+        self.gone().retain(|_, gone| {
+            gone.retain_mut(|gone| now.saturating_sub(*gone.since.get_or_insert(now)) < KEEP_GONE);
+            !gone.is_empty()
+        });
     }
 
     /// Forgets every value: called when a server is gone, or a tenant's keys are.

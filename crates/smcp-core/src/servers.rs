@@ -185,9 +185,12 @@ impl Platform {
         self.stores.servers.activate(server.tenant, server.id, digest, server.revision).await?;
         self.forget_server(server);
         self.timers.set(server, &active);
-        self.isolates.resume(&active.target).await?;
         if let Some(old) = server.active {
             self.isolates.retire(&version_ref(server, old)).await;
+        }
+        if let Err(error) = self.isolates.resume(&active.target).await {
+            // It is active all the same.
+            tracing::error!(server.id = %server.id, %error, "the alarms of a server are not taken up");
         }
         let changed = self.server_by_slug(server.tenant, server.slug.as_str()).await?;
         Ok(self.status(changed.ok_or(Error::NotFound("server"))?))
@@ -228,6 +231,10 @@ impl Platform {
     /// As `authorize`; store errors.
     pub async fn delete_server(&self, ctx: &Ctx, server: &ServerRecord) -> Result<()> {
         self.authority.authorize::<DeleteServer>(&ctx.caller, On::Server(server))?;
+        // One that cannot be read any more keeps nobody from deleting its server.
+        if let Err(error) = self.secrets.let_go_all(server.tenant, server.id).await {
+            tracing::error!(server.id = %server.id, %error, "secrets of a server that is deleted cannot be read");
+        }
         let versions = self.stores.versions.list(server.tenant, server.id, u32::MAX).await?;
         // The rows last: whoever is killed before that still sees the server, and deletes it again.
         for version in versions {
@@ -237,11 +244,10 @@ impl Platform {
             self.bundles.delete(&version).await?;
         }
         self.stores.servers.delete(server.tenant, server.id).await?;
-        self.isolates.erase(server.tenant, server.id).await?;
         self.secrets.forget_all();
         self.timers.forget(server);
         self.forget_server(server);
-        Ok(())
+        self.isolates.erase(server.tenant, server.id).await
     }
 
     /// The server with this slug, from memory when it was read before.

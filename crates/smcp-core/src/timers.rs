@@ -7,13 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use smcp_manifest::Cron;
 use smcp_types::{Error, RequestId, Result, ServerId, Slug, TenantId, UnixMillis};
 
 use crate::{
     Platform,
-    ports::{HostedRequest, LogLevel, LogLine, LogSink as _, Scheduled, ServerRecord},
+    ports::{HostedRequest, LogLevel, LogLine, LogSink as _, Scheduled, ServerRecord, Target},
     servers::ActiveVersion,
 };
 
@@ -23,6 +24,8 @@ const MINUTE: i64 = 60_000;
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// Tenants and servers read at once when the platform starts.
 const AT_ONCE: u32 = 200;
+/// Servers whose alarms are looked for at once.
+const READERS: usize = 4;
 /// What the wrapper answers for a version without a scheduled handler.
 const NO_HANDLER: StatusCode = StatusCode::NOT_IMPLEMENTED;
 
@@ -99,8 +102,11 @@ impl Timers {
 impl Platform {
     /// Calls scheduled handlers in their minutes, for ever. What a node that was down has missed is not made up for.
     pub async fn run_timers(self: &Arc<Self>) {
-        if let Err(error) = self.resume_timers().await {
-            tracing::error!(%error, "scheduled handlers and alarms of some servers wait for their next activation");
+        match self.resume_timers().await {
+            Ok(targets) => self.resume_alarms(targets),
+            Err(error) => {
+                tracing::error!(%error, "scheduled handlers and alarms of some servers wait for their next activation");
+            }
         }
         let mut last = self.minute();
         loop {
@@ -121,20 +127,40 @@ impl Platform {
         self.clock.now().0 / MINUTE
     }
 
-    /// Takes up the timers of every active version.
-    async fn resume_timers(&self) -> Result<()> {
-        let mut after = None;
-        loop {
-            let tenants = self.stores.tenants.list(after, AT_ONCE).await?;
-            let Some(last) = tenants.last().map(|tenant| tenant.id) else { return Ok(()) };
-            after = Some(last);
-            for tenant in tenants {
-                self.resume_servers(tenant.id).await?;
-            }
-        }
+    /// Has alarms looked for, a few servers at a time: nobody's minute waits for it.
+    fn resume_alarms(self: &Arc<Self>, targets: Vec<Target>) {
+        let platform = Arc::clone(self);
+        self.tasks.detach(Box::pin(async move {
+            let resume = |target: Target| {
+                let platform = Arc::clone(&platform);
+                async move {
+                    if let Err(error) = platform.isolates.resume(&target).await {
+                        let server = target.version.server;
+                        tracing::error!(server.id = %server, %error, "the alarms of a server are not taken up");
+                    }
+                }
+            };
+            stream::iter(targets).for_each_concurrent(READERS, resume).await;
+        }));
     }
 
-    async fn resume_servers(&self, tenant: TenantId) -> Result<()> {
+    /// Takes up the timers of every active version; those whose objects may have alarms, tenants in turn.
+    async fn resume_timers(&self) -> Result<Vec<Target>> {
+        let (mut after, mut targets) = (None, Vec::new());
+        loop {
+            let tenants = self.stores.tenants.list(after, AT_ONCE).await?;
+            let Some(last) = tenants.last().map(|tenant| tenant.id) else { break };
+            after = Some(last);
+            for tenant in tenants {
+                self.resume_servers(tenant.id, &mut targets).await?;
+            }
+        }
+        targets.sort_by_key(|(turn, _)| *turn);
+        Ok(targets.into_iter().map(|(_, target)| target).collect())
+    }
+
+    async fn resume_servers(&self, tenant: TenantId, targets: &mut Vec<(usize, Target)>) -> Result<()> {
+        let mut turn = 0;
         let mut after = None;
         loop {
             let servers = self.stores.servers.list(tenant, after, AT_ONCE).await?;
@@ -142,17 +168,20 @@ impl Platform {
             after = Some(last);
             for server in servers.iter().filter(|server| server.active.is_some()) {
                 // One that cannot be read keeps none of the others from their time.
-                if let Err(error) = self.resume_server(server).await {
-                    tracing::error!(server.id = %server.id, %error, "the timers of a server are not taken up");
+                match self.active_version(server).await {
+                    Ok(active) => {
+                        self.timers.set(server, &active);
+                        if active.target.keeps_state() {
+                            targets.push((turn, active.target.clone()));
+                            turn += 1;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(server.id = %server.id, %error, "the timers of a server are not taken up");
+                    }
                 }
             }
         }
-    }
-
-    async fn resume_server(&self, server: &ServerRecord) -> Result<()> {
-        let active = self.active_version(server).await?;
-        self.timers.set(server, &active);
-        if active.target.keeps_state() { self.isolates.resume(&active.target).await } else { Ok(()) }
     }
 
     /// Starts what the minute is named by.

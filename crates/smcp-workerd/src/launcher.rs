@@ -38,7 +38,8 @@ pub struct LaunchSpec {
     /// The services of its configuration that the socket of its storage stands behind.
     pub data_services: Vec<String>,
     /// The folder of its Durable Objects, its own to write, if it has any.
-    pub state: Option<PathBuf>,
+    /// The most bytes of one of its files stand beside it.
+    pub state: Option<(PathBuf, u64)>,
     /// The folder the health socket serves.
     pub health_dir: PathBuf,
     /// What it may use.

@@ -31,7 +31,7 @@ use crate::{
     launcher::LaunchSpec,
     outlet::Outlet,
     run_folder::{RunFolder, Scratch, Socket},
-    state::StateFolders,
+    state::{QUOTA, StateFolders, TRIAL_QUOTA},
     watchdog::Watchdog,
 };
 
@@ -85,6 +85,8 @@ pub(crate) struct Process {
     /// What it may use.
     pub(crate) workload: Arc<Workload>,
     watchdog: Option<Watchdog>,
+    /// What its objects keep, and how much that may be.
+    state: Option<(PathBuf, u64)>,
     control: Option<pipe::Receiver>,
     exit: watch::Receiver<Option<End>>,
 }
@@ -133,10 +135,15 @@ impl Host {
         });
         let (number, socket, health) = self.run.sockets()?;
         let counters = self.counters(number, &workload)?;
+        let folder = |files: PathBuf| match purpose {
+            Purpose::Trial => (files, TRIAL_QUOTA),
+            Purpose::Serving => (files, QUOTA),
+        };
         let scratch = match purpose {
             Purpose::Trial if target.keeps_state() => Some(self.run.scratch(number)?),
             Purpose::Trial | Purpose::Serving => None,
         };
+        let folder = scratch.as_ref().map(|scratch| scratch.path().to_owned()).or(state).map(folder);
         let (control_in, control) = pipe::pipe()?;
         let spec = LaunchSpec {
             binary: self.binary.clone(),
@@ -147,7 +154,7 @@ impl Host {
             egress: counters.egress.path().to_owned(),
             data: counters.data.as_ref().map(|data| data.path().to_owned()),
             data_services: bindings::data_services(&target.manifest),
-            state: scratch.as_ref().map(|scratch| scratch.path().to_owned()).or(state),
+            state: folder.as_ref().map(|(files, quota)| (files.clone(), *quota)),
             health_dir: self.run.health(),
             limits: target.limits,
             class: target.class,
@@ -177,7 +184,7 @@ impl Host {
         };
         #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its orders")]
         tokio::spawn(watcher.watch(inbox, exited));
-        Ok(Process { socket: path, account, workload, watchdog, control: Some(control), exit })
+        Ok(Process { socket: path, account, workload, watchdog, state: folder, control: Some(control), exit })
     }
 
     /// Opens what the process may use, each behind a socket of its own.
@@ -223,6 +230,17 @@ impl Process {
         async {
             match watchdog {
                 Some(watchdog) => watchdog.overrun().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Returns when its objects keep more than they may, and never if they do not.
+    pub(crate) fn overflow(&self, folders: &StateFolders) -> impl Future<Output = Cause> + Send + use<> {
+        let overflow = self.state.clone().map(|(files, quota)| folders.overflow(files, quota));
+        async {
+            match overflow {
+                Some(overflow) => overflow.await,
                 None => std::future::pending().await,
             }
         }

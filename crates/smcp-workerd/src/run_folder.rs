@@ -14,6 +14,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crate::trash::Trash;
+
 /// Longest path of a socket that the kernel takes, its final zero aside.
 const MAX_PATH: usize = 107;
 /// Room for the longest name this module gives: `/`, a number and `.h`.
@@ -26,12 +28,13 @@ const SCRATCH: &str = ".s";
 pub(crate) struct RunFolder {
     path: PathBuf,
     next: AtomicU64,
+    trash: Trash,
 }
 
 impl RunFolder {
     /// Takes the folder over: makes it, makes it private, and removes the sockets a killed platform left behind. The
     /// caller makes sure that no other platform uses it.
-    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn open(path: PathBuf, trash: Trash) -> io::Result<Self> {
         if path.as_os_str().len() + MAX_NAME > MAX_PATH {
             let why = format!(
                 "the run folder's path is too long for sockets (at most {} bytes)",
@@ -53,10 +56,10 @@ impl RunFolder {
             if entry.file_type()?.is_socket() {
                 fs::remove_file(entry.path())?;
             } else if entry.file_name().to_string_lossy().ends_with(SCRATCH) {
-                fs::remove_dir_all(entry.path())?;
+                trash.throw(&entry.path())?;
             }
         }
-        let folder = Self { path, next: AtomicU64::new(1) };
+        let folder = Self { path, next: AtomicU64::new(1), trash };
         fs::create_dir_all(folder.health())?;
         fs::write(folder.health().join("ok"), "ok\n")?;
         // Read by every hosted process, whoever it runs as, where the sandbox shows it the folder.
@@ -82,7 +85,7 @@ impl RunFolder {
     pub(crate) fn scratch(&self, number: u64) -> io::Result<Scratch> {
         let path = self.path.join(format!("{number}{SCRATCH}"));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Scratch { path })
+        Ok(Scratch { path, trash: self.trash.clone() })
     }
 
     /// A pair of listening sockets for a new process, and the number that is its own.
@@ -96,6 +99,7 @@ impl RunFolder {
 /// A folder of ours that goes when it is dropped.
 pub(crate) struct Scratch {
     path: PathBuf,
+    trash: Trash,
 }
 
 impl Scratch {
@@ -106,8 +110,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What could not be removed goes when the folder is opened again.
-        let _ = fs::remove_dir_all(&self.path);
+        // What could not be taken away goes when the folder is opened again.
+        if let Err(error) = self.trash.throw(&self.path) {
+            tracing::warn!(folder = %self.path.display(), %error, "what a trial has left stays");
+        }
     }
 }
 

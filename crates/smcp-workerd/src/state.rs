@@ -18,25 +18,33 @@ use smcp_core::{
     fleet::Cause,
     ports::{Clock, Entropy, VersionRef},
 };
+use smcp_manifest::LockedManifest;
 use smcp_types::{ServerId, TenantId, UnixMillis};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::sandbox::Sandbox;
+use crate::{sandbox::Sandbox, trash::Trash};
 
 pub use alarms::{ALARMS_WORD, alarms_main};
 
 /// Most bytes that the objects of one server may keep; also of one of its files.
 pub(crate) const QUOTA: u64 = 1 << 30;
-/// How often it is looked at how much they keep.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The same for a trial.
+pub(crate) const TRIAL_QUOTA: u64 = 32 << 20;
+/// Most files and folders of a server's objects: an open object has three files.
+const MAX_ENTRIES: u64 = 32 << 10;
+/// What each takes at least: those that are empty take room too.
+const LEAST_BYTES: u64 = 4 << 10;
+/// The runtime makes a folder for each class and files in it, and nothing below.
+const MAX_DEPTH: u32 = 3;
+/// How often it is looked at how much they keep, at most, and how much of the time that may take.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const REST: u32 = 100;
 /// In a tenant's folder: everything that its servers' objects keep.
 const FOLDER: &str = "do";
 /// In a server's: what its process can write.
 const FILES: &str = "files";
 /// In a server's: what makes ids of its objects unlike anybody else's.
 const KEY: &str = "key";
-/// Prefix of what is being removed.
-const DELETED: &str = ".deleted";
 
 /// Held by whoever has a folder.
 type Lock = Arc<tokio::sync::Mutex<()>>;
@@ -48,7 +56,8 @@ pub struct StateFolders {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     claims: Mutex<HashMap<(TenantId, ServerId), Lock>>,
-    deleted: AtomicU64,
+    trash: Trash,
+    made: AtomicU64,
 }
 
 /// The one right to a server's folder, until it is dropped.
@@ -58,19 +67,24 @@ pub(crate) struct Claim {
 }
 
 impl StateFolders {
-    /// Folders below this one, in which each tenant has one of its own. Finishes what was being removed.
+    /// Folders below this one, in which each tenant has one of its own. What is removed goes through the trash.
     ///
     /// # Errors
     /// When this program cannot be started in the sandbox.
     pub fn new(
-        tenants: PathBuf,
+        (tenants, trash): (PathBuf, Trash),
         sandbox: Arc<Sandbox>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> io::Result<Self> {
         let reader = alarms::Reader::new(sandbox, Arc::clone(&clock))?;
-        finish_removals(&tenants);
-        Ok(Self { tenants, reader, clock, entropy, claims: Mutex::default(), deleted: AtomicU64::new(0) })
+        let (claims, made) = (Mutex::default(), AtomicU64::new(0));
+        Ok(Self { tenants, reader, clock, entropy, claims, trash, made })
+    }
+
+    /// Where folders go that hosted code has written.
+    pub(crate) fn trash(&self) -> Trash {
+        self.trash.clone()
     }
 
     fn home(&self, tenant: TenantId, server: ServerId) -> PathBuf {
@@ -101,38 +115,51 @@ impl StateFolders {
         let files = self.home(claim.version.tenant, claim.version.server).join(FILES);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&files)?;
         let held = size_of(files.clone()).await?;
-        if held > QUOTA {
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, full(held)));
+        if held.is_over(QUOTA) {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, held.full(QUOTA)));
         }
         Ok(files)
     }
 
-    /// Returns when a server's objects keep more than they may, and never if they do not.
-    pub(crate) async fn overflow(&self, version: &VersionRef) -> Cause {
-        let files = self.home(version.tenant, version.server).join(FILES);
-        loop {
-            self.clock.sleep(LOOK_EVERY).await;
-            match size_of(files.clone()).await {
-                Ok(held) if held > QUOTA => return Cause::new(full(held)),
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(server.id = %version.server, %error, "what objects keep cannot be measured")
+    /// Returns when a folder keeps more than it may, or cannot be measured, and never if it does not.
+    pub(crate) fn overflow(&self, files: PathBuf, quota: u64) -> impl Future<Output = Cause> + Send + use<> {
+        let clock = Arc::clone(&self.clock);
+        async move {
+            loop {
+                let began = clock.monotonic();
+                match size_of(files.clone()).await {
+                    Ok(held) if held.is_over(quota) => return Cause::new(held.full(quota)),
+                    Ok(_) => {}
+                    Err(error) => {
+                        return Cause::new(format!(
+                            "what its Durable Objects keep cannot be measured: {error}"
+                        ));
+                    }
                 }
+                let took = clock.monotonic().saturating_sub(began);
+                clock.sleep(LOOK_EVERY.max(took * REST)).await;
             }
         }
     }
 
-    /// When the first alarm of a server's objects is due.
+    /// When the first alarm of a version's objects is due.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) async fn first_alarm(&self, claim: &Claim) -> io::Result<Option<UnixMillis>> {
+    pub(crate) async fn first_alarm(
+        &self,
+        claim: &Claim,
+        manifest: &LockedManifest,
+    ) -> io::Result<Option<UnixMillis>> {
         let VersionRef { tenant, server, .. } = claim.version;
         let files = self.home(tenant, server).join(FILES);
         if !files.is_dir() {
             return Ok(None);
         }
-        self.reader.first((tenant, server), &files).await
+        // Classes that the version does not have keep their alarms, and nobody rings them.
+        let key = self.key(&claim.version)?;
+        let classes = manifest.durable_objects.iter().map(|one| unique_key(&one.class, &key)).collect();
+        self.reader.first((tenant, server), &files, classes).await
     }
 
     /// What stands in front of the ids of a server's objects. Made once, lost with the folder.
@@ -150,7 +177,7 @@ impl StateFolders {
         let mut random = [0; 16];
         self.entropy.fill(&mut random);
         let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let made = home.join(format!("{KEY}.{}", self.deleted.fetch_add(1, Ordering::Relaxed)));
+        let made = home.join(format!("{KEY}.{}", self.made.fetch_add(1, Ordering::Relaxed)));
         let mut file =
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
         io::Write::write_all(&mut file, key.as_bytes())?;
@@ -166,61 +193,91 @@ impl StateFolders {
         fs::read_to_string(&path)
     }
 
-    /// Removes everything that a server's objects keep. A process that still runs writes into what is gone.
+    /// Takes away everything that a server's objects keep. A process that still runs writes into what is gone.
     ///
     /// # Errors
-    /// When it cannot be taken away; what could not be removed at once goes at the next start.
-    pub async fn erase(&self, tenant: TenantId, server: ServerId) -> io::Result<()> {
-        let home = self.home(tenant, server);
-        let number = self.deleted.fetch_add(1, Ordering::Relaxed);
-        let gone = home.with_file_name(format!("{DELETED}-{server}-{number}"));
-        match fs::rename(&home, &gone) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
-        }
-        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(gone)).await;
-        if let Ok(Err(error)) | Err(error) = removed.map_err(io::Error::other) {
-            tracing::warn!(server.id = %server, %error, "what a deleted server's objects kept goes at the next start");
-        }
-        Ok(())
+    /// When it cannot be taken away.
+    pub(crate) fn erase(&self, tenant: TenantId, server: ServerId) -> io::Result<()> {
+        self.trash.throw(&self.home(tenant, server))
     }
 }
 
-fn full(held: u64) -> String {
-    format!(
-        "its Durable Objects keep {} MiB, more than the {} MiB that a server may; delete the server, or have the \
-         platform's operator remove what it keeps",
-        held >> 20,
-        QUOTA >> 20
-    )
+/// The runtime's name for a class of one server: of its folder, and in front of its objects' ids.
+pub(crate) fn unique_key(class: &str, key: &str) -> String {
+    format!("{class}-{key}")
 }
 
-async fn size_of(folder: PathBuf) -> io::Result<u64> {
+/// How much a folder keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    bytes: u64,
+    entries: u64,
+}
+
+impl Held {
+    fn is_over(self, quota: u64) -> bool {
+        self.bytes > quota || self.entries > MAX_ENTRIES
+    }
+
+    fn full(self, quota: u64) -> String {
+        format!(
+            "its Durable Objects keep {} MiB in {} files, more than the {} MiB or {MAX_ENTRIES} files that they may; \
+             delete the server, or have the platform's operator remove what it keeps",
+            self.bytes >> 20,
+            self.entries,
+            quota >> 20
+        )
+    }
+}
+
+async fn size_of(folder: PathBuf) -> io::Result<Held> {
     tokio::task::spawn_blocking(move || measure(&folder)).await.map_err(io::Error::other)?
 }
 
-/// Bytes on the disk below a folder. Files come and go meanwhile.
-fn measure(folder: &Path) -> io::Result<u64> {
-    let mut sum = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let found = match entry.metadata() {
+/// What is on the disk below a folder, up to one more than it may be. Files come and go meanwhile.
+fn measure(folder: &Path) -> io::Result<Held> {
+    let mut held = Held::default();
+    let mut folders = vec![(folder.to_owned(), MAX_DEPTH)];
+    while let Some((folder, depth)) = folders.pop() {
+        let depth = depth.checked_sub(1).ok_or_else(|| io::Error::other("it has folders in folders"))?;
+        let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            found => found?,
+            entries => entries?,
         };
-        sum += if found.is_dir() { measure(&entry.path())? } else { found.blocks() * 512 };
-    }
-    Ok(sum)
-}
-
-fn finish_removals(tenants: &Path) {
-    let Ok(entries) = fs::read_dir(tenants) else { return };
-    for tenant in entries.flatten() {
-        let Ok(servers) = fs::read_dir(tenant.path().join(FOLDER)) else { continue };
-        for server in servers.flatten().filter(|one| one.file_name().to_string_lossy().starts_with(DELETED)) {
-            if let Err(error) = fs::remove_dir_all(server.path()) {
-                tracing::warn!(folder = %server.path().display(), %error, "cannot be removed");
+        for entry in entries {
+            let entry = entry?;
+            let found = match entry.metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                found => found?,
+            };
+            held.entries += 1;
+            held.bytes += (found.blocks() * 512).max(LEAST_BYTES);
+            if held.entries > MAX_ENTRIES {
+                return Ok(held);
+            }
+            if found.is_dir() {
+                folders.push((entry.path(), depth));
             }
         }
+    }
+    Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_measured_within_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let class = folder.path().join("Room-1");
+        fs::create_dir(&class).unwrap();
+        fs::write(class.join("a.sqlite"), vec![1; 100_000]).unwrap();
+        fs::write(class.join("empty"), "").unwrap();
+        let held = measure(folder.path()).unwrap();
+        assert!(held.entries == 3 && (100_000..200_000).contains(&held.bytes), "{held:?}");
+        assert!(!held.is_over(QUOTA) && held.is_over(1_000));
+        fs::create_dir_all(class.join("b/c/d")).unwrap();
+        assert!(measure(folder.path()).is_err(), "nobody makes folders there who means well");
     }
 }

@@ -97,7 +97,8 @@ impl Supervisor {
                 Error::Unavailable(Refusal::new(message).hint("choose another data directory with --data"))
             }
         };
-        let run = RunFolder::open(options.run_dir.clone()).map_err(unusable(options.run_dir.clone()))?;
+        let run = RunFolder::open(options.run_dir.clone(), parts.state.trash())
+            .map_err(unusable(options.run_dir.clone()))?;
         let binary = options.workerd.path().to_owned();
         let cache = ConfigCache::open(
             options.cache_dir.clone(),
@@ -174,7 +175,7 @@ impl Isolates for Supervisor {
     async fn erase(&self, tenant: TenantId, server: ServerId) -> Result<()> {
         self.shared.forget_alarms(tenant, server);
         self.shared.host.services.outbound.forget(tenant, server);
-        self.shared.host.state.erase(tenant, server).await.map_err(Error::internal)
+        self.shared.host.state.erase(tenant, server).map_err(Error::internal)
     }
 
     fn warm(&self, target: &Target) {

@@ -16,7 +16,7 @@ use smcp_core::{
 };
 use smcp_manifest::Bundle;
 use smcp_types::{Error, Limit, Refusal, Result};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     cache::ConfigCache,
@@ -110,6 +110,7 @@ async fn attempt(
     let mut process =
         host.start((target, Purpose::Trial), (config, None), inbox, outlet).await.map_err(Error::internal)?;
     charge(books, target.version, &process);
+    bound(process.overflow(&host.state), process.exit(), orders.downgrade());
     let ready = tokio::select! {
         ready = process.ready() => Some(ready),
         () = host.clock.sleep(longest) => None,
@@ -156,6 +157,26 @@ fn charge(books: &Books, version: VersionRef, process: &Process) {
     };
     #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its trial")]
     tokio::spawn(close);
+}
+
+/// Ends the trial when its objects keep too much, from its start on.
+fn bound(
+    overflow: impl Future<Output = Cause> + Send + 'static,
+    mut exit: watch::Receiver<Option<End>>,
+    orders: mpsc::WeakUnboundedSender<Order>,
+) {
+    let watch = async move {
+        tokio::select! {
+            _ = exit.wait_for(Option::is_some) => {}
+            cause = overflow => {
+                if let Some(orders) = orders.upgrade() {
+                    let _ = orders.send(Order::Kill(Some(cause)));
+                }
+            }
+        }
+    };
+    #[allow(clippy::disallowed_methods, reason = "ends with the process, which ends with its trial")]
+    tokio::spawn(watch);
 }
 
 /// Has the watchdog end the trial. It holds no orders of its own: a trial that is dropped ends all the same.

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod data;
+mod given;
 mod listen;
 mod master_keys;
 mod outbound;
@@ -27,21 +28,20 @@ use smcp_core::{
     keys::IssuedKey,
     logbook::Logbook,
     master::{Master, MasterKey},
-    ports::{Blobs, Clock, Entropy, Outbound, Sealer, VersionRef},
+    ports::{Clock, Entropy, VersionRef},
     secrets::Secrets,
     settings::{ExternalUrl, OpenedNetwork, Settings},
-    storage::{DEFAULT_QUOTA, Storage, StorageParts},
+    storage::Storage,
     vault::Vault,
 };
 use smcp_manifest::Bundle;
-use smcp_sql::{CONTROL, ControlStore, DataStore, EVENTS, EventStore};
+use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
 use smcp_types::{Error, Refusal, Result, Secret};
 use smcp_workerd::{
-    Bundles, Options, Parts, Supervisor, Workerd,
-    capability::{self, Services, d1::D1Service, kv::KvService, objects::ObjectsService},
+    Bundles, Options, Parts, Supervisor, Trash, Workerd,
+    capability::d1::D1Service,
     sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
-    sql::{SqlDatabases, SqlLimits},
-    state::StateFolders,
+    sql::SqlDatabases,
 };
 use tokio::{
     net::TcpListener,
@@ -50,6 +50,7 @@ use tokio::{
 };
 
 use data::DataDir;
+use given::{databases, services, state_folders};
 use master_keys::KeptKeys;
 use sqlite::Durability;
 use tenants::TenantFiles;
@@ -226,10 +227,12 @@ async fn assemble(
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
-    let storage = storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
+    let storage =
+        given::storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
     let sandbox = Arc::new(sandbox);
-    let databases = databases(&data, &sandbox, &clock)?;
-    let state = state_folders(&data, &sandbox, (&clock, &entropy))?;
+    let trash = Trash::open(data.join("trash")).map_err(Error::internal)?;
+    let databases = databases(&data, (&sandbox, &trash), &clock)?;
+    let state = state_folders(&data, (&sandbox, &trash), (&clock, &entropy))?;
     let outbound = outbound::open(outbound::Needs {
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -335,61 +338,6 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
         secrets: control,
         logs: Arc::new(EventStore::new(events)),
     })
-}
-
-/// Storage for hosted code, in the tenants' own databases and the object folder.
-fn storage(
-    files: &Arc<TenantFiles>,
-    blobs: &Arc<dyn Blobs>,
-    (sealer, clock, entropy): (Arc<dyn Sealer>, Arc<dyn Clock>, Arc<dyn Entropy>),
-) -> Arc<Storage> {
-    let rows = Arc::new(DataStore::new(Arc::clone(files)));
-    Arc::new(Storage::new(StorageParts {
-        kv: rows.clone(),
-        objects: rows.clone(),
-        uploads: rows.clone(),
-        sealed: rows,
-        blobs: Arc::clone(blobs),
-        sealer,
-        clock,
-        entropy,
-        quota: DEFAULT_QUOTA,
-    }))
-}
-
-/// SQL databases for hosted code, in the tenants' own folders.
-fn databases(data: &DataDir, sandbox: &Arc<Sandbox>, clock: &Arc<dyn Clock>) -> Result<SqlDatabases> {
-    let (sandbox, clock) = (Arc::clone(sandbox), Arc::clone(clock));
-    SqlDatabases::new(data.join("tenants"), SqlLimits::default(), sandbox, clock).map_err(|error| {
-        let message =
-            format!("this program cannot be started in the sandbox to serve SQL databases: {error}");
-        Error::Unavailable(Refusal::new(message))
-    })
-}
-
-/// Folders of Durable Objects, in the tenants' own.
-fn state_folders(
-    data: &DataDir,
-    sandbox: &Arc<Sandbox>,
-    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
-) -> Result<Arc<StateFolders>> {
-    let (sandbox, clock, entropy) = (Arc::clone(sandbox), Arc::clone(clock), Arc::clone(entropy));
-    StateFolders::new(data.join("tenants"), sandbox, clock, entropy).map(Arc::new).map_err(|error| {
-        let message = format!("this program cannot be started in the sandbox to read alarms: {error}");
-        Error::Unavailable(Refusal::new(message))
-    })
-}
-
-/// What hosted code may use.
-fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn Outbound>) -> Services {
-    let stores = Arc::new(capability::Stores::new(Arc::clone(storage)));
-    Services {
-        kv: Arc::new(KvService::new(Arc::clone(&stores))),
-        objects: Arc::new(ObjectsService::new(stores)),
-        d1: Arc::new(d1),
-        outbound,
-        offered: &["egress", "kv", "objects", "d1", "durable_objects", "secrets", "triggers"],
-    }
 }
 
 /// Bundles for the supervisor, read back from the object folder and checked.

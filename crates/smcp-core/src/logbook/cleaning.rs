@@ -68,6 +68,7 @@ impl Cleaning {
 
     /// Lets go of what was not used for a while.
     pub(super) fn forget_unused(&self, now: Duration) {
+        self.secrets.forget_gone(now);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, cleaners| {
             cleaners.retain(|cleaner| now.saturating_sub(cleaner.used) < KEEP);

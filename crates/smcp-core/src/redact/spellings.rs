@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use zeroize::Zeroizing;
 
+use super::SHORTEST_REDACTED;
+
+/// How a line begins that says what is between it and the next one: the same in everybody's.
+const BOUNDARY: &str = "-----";
+
 type Spelling = Zeroizing<Vec<u8>>;
 
 /// What encoders of JSON escape by number beside what they must: nothing, what HTML needs, as Go, as PHP and as .NET do.
@@ -37,6 +42,18 @@ pub(super) fn of(secret: &str) -> Vec<Spelling> {
     all.push(spelling(escaped(secret, |char| char.is_ascii()).replace('/', "\\/")));
     all.push(spelling(escaped(secret, |char| char.is_ascii_alphanumeric())));
     all.push(spelling(escaped(secret, |_| false)));
+    for quote in [None, Some('\''), Some('"'), Some('`')] {
+        all.push(spelling(inspected(secret, quote)));
+    }
+    // Printers break a text of several lines where its lines end, each with what they put around it.
+    for line in
+        secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_REDACTED && *line != secret)
+    {
+        if !line.starts_with(BOUNDARY) {
+            all.push(Zeroizing::new(line.as_bytes().to_vec()));
+            all.push(spelling(inspected(line, Some('\''))));
+        }
+    }
     for (quote, apostrophe) in
         [("&quot;", "&#39;"), ("&quot;", "&#x27;"), ("&#34;", "&#39;"), ("&quot;", "&apos;"), ("\"", "'")]
     {
@@ -56,6 +73,29 @@ fn base64(alphabet: &data_encoding::Encoding, secret: &[u8], before: usize) -> S
     let text = Zeroizing::new(alphabet.encode(&bytes).into_bytes());
     let first = before + usize::from(before > 0);
     Zeroizing::new(text[first..bytes.len() * 8 / 6].to_vec())
+}
+
+/// As `console.log` shows a text that stands in something else: the quote around it is escaped, others are not.
+fn inspected(text: &str, quote: Option<char>) -> String {
+    let mut out = String::with_capacity(text.len() * 4);
+    for char in text.chars() {
+        match char {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            char if Some(char) == quote => out.extend(['\\', char]),
+            char if char.is_control() => {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(char));
+            }
+            char => out.push(char),
+        }
+    }
+    out
 }
 
 /// A space that stays is a plus sign, as forms have it.

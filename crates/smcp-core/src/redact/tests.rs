@@ -200,3 +200,20 @@ fn a_gzip_bomb_is_left_to_the_receiver_in_bounded_pieces() {
     });
     assert_eq!(result, Err(Error::internal("enough")));
 }
+
+#[test]
+fn what_console_shows_of_a_secret_inside_of_something_else() {
+    let finder = redactor(&["S3cret\"'\\\u{0}\ttoken"]);
+    for shown in [
+        r#"{ TOK: 'S3cret"\'\\\x00\ttoken' }"#,
+        r#"{ TOK: "S3cret\"'\\\x00\ttoken" }"#,
+        r#"[ `S3cret"'\\\x00\ttoken` ]"#,
+    ] {
+        let clean = finder.redact_text(shown);
+        assert!(clean.contains("[redacted]") && !clean.contains("token"), "{clean}");
+    }
+    let finder = redactor(&["-----BEGIN KEY-----\nMIIEvgIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"]);
+    let shown = "'-----BEGIN KEY-----\\n' +\n  'MIIEvgIBADANBg\\n' +\n  'kqhkiG9w0BAQEF\\n'";
+    let clean = finder.redact_text(shown);
+    assert!(!clean.contains("MIIE") && !clean.contains("kqhk") && clean.contains("BEGIN"), "{clean}");
+}

@@ -101,6 +101,7 @@ impl Platform {
         permit.require(server.tenant, Some(server.id))?;
         let old = self.secrets.store.get(server.tenant, server.id, name).await?;
         let old = old.ok_or(Error::NotFound("secret"))?;
+        self.secrets.let_go(server.tenant, server.id, name).await;
         self.secrets.store.delete(server.tenant, server.id, name).await?;
         self.changed(server, &old).await
     }
@@ -132,6 +133,7 @@ impl Platform {
                 self.may_be_new(server, writes).await?;
             }
             let record = self.sealed(ctx, server, name, old.as_ref(), &value).await?;
+            self.secrets.let_go(server.tenant, server.id, name).await;
             match self.secrets.store.put(&record, old.as_ref().map(|old| old.version)).await {
                 Ok(()) => {
                     self.changed(server, &record).await?;

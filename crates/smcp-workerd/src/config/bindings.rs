@@ -6,6 +6,7 @@ use smcp_manifest::LockedManifest;
 use smcp_types::Secret;
 
 use super::push_literal;
+use crate::state::unique_key;
 
 /// The header in which the runtime says for which binding a request on the data socket is. Hosted code cannot set it:
 /// what the configuration injects replaces a header of that name.
@@ -101,7 +102,7 @@ pub(super) fn push_classes(text: &mut String, manifest: &LockedManifest, key: Op
         text.push_str("( className = ");
         push_literal(text, one.class.as_bytes());
         text.push_str(", uniqueKey = ");
-        push_literal(text, format!("{}-{key}", one.class).as_bytes());
+        push_literal(text, unique_key(&one.class, key).as_bytes());
         text.push_str(", enableSql = true ), ");
     }
     text.push(']');

@@ -41,7 +41,6 @@ use crate::{
     Child, LaunchSpec, Launcher,
     child::{Belongings, Life},
     launcher::{FIRST_FREE_FD, Places},
-    state::QUOTA,
 };
 
 /// Private memory of a process that has done nothing yet, almost all of it reserved for code and never used.
@@ -273,7 +272,7 @@ impl Launcher for Sandbox {
         let mut files =
             vec![Visible::socket(&spec.egress, egress), Visible::folder(&spec.health_dir, health)];
         files.extend(spec.data.iter().map(|data| Visible::socket(data, Path::new(DATA))));
-        files.extend(spec.state.iter().map(|state| Visible::state(state, Path::new(STATE))));
+        files.extend(spec.state.iter().map(|(state, _)| Visible::state(state, Path::new(STATE))));
         let mut more = Vec::new();
         let places = if self.options.layers.has(Layer::MountNs) {
             Places {
@@ -286,7 +285,7 @@ impl Launcher for Sandbox {
             // The folders above them may be closed to the user it becomes; an open descriptor is a way past them.
             more.extend([place(&spec.egress)?, place(&spec.health_dir)?]);
             let data = spec.data.as_ref().map(|data| place(data)).transpose()?;
-            let state = spec.state.as_ref().map(|state| place(state)).transpose()?;
+            let state = spec.state.as_ref().map(|(state, _)| place(state)).transpose()?;
             let open = |number: i32| PathBuf::from(format!("/proc/self/fd/{number}"));
             let places = Places {
                 egress: open(FIRST_FREE_FD),
@@ -308,7 +307,7 @@ impl Launcher for Sandbox {
             tenant: spec.tenant.to_string(),
             label: spec.label,
             files,
-            largest_file: if spec.state.is_some() { QUOTA } else { 0 },
+            largest_file: spec.state.as_ref().map_or(0, |(_, quota)| *quota),
             stdin: spec.config,
             descriptors: [spec.listen, spec.health, spec.control].into_iter().chain(more).collect(),
         };

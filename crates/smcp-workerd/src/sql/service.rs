@@ -23,14 +23,12 @@ use super::{
     room::{Full, Held, Most, Room},
     slot::{Place, Slot, State},
 };
-use crate::sandbox::Sandbox;
+use crate::{sandbox::Sandbox, trash::Trash};
 
 /// How often it is looked for those that are idle.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// The folder of a tenant's databases in its own.
 const FOLDER: &str = "d1";
-/// What is being deleted is named so first.
-const DELETED: &str = ".deleted";
 /// Longest name.
 const MAX_NAME: usize = 63;
 
@@ -49,6 +47,7 @@ pub(super) struct Inner {
     starter: Starter,
     /// The folder of the tenants' folders.
     tenants: PathBuf,
+    trash: Trash,
     slots: Mutex<HashMap<Place, Arc<Slot>>>,
     seats: Room,
     /// Bytes of requests and answers under way.
@@ -98,7 +97,7 @@ impl SqlDatabases {
     pub fn new(
         tenants: PathBuf,
         limits: SqlLimits,
-        sandbox: Arc<Sandbox>,
+        (sandbox, trash): (Arc<Sandbox>, Trash),
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
         let image = sandbox.own_image()?;
@@ -107,6 +106,7 @@ impl SqlDatabases {
         let inner = Inner {
             starter: Starter { sandbox, image, clock, limits },
             tenants,
+            trash,
             slots: Mutex::default(),
             seats: Room::new(processes),
             memory: Room::new(memory),
@@ -401,14 +401,11 @@ impl Inner {
         if let Some(process) = state.process.take() {
             process.stop().await;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let gone = folder.with_file_name(format!("{DELETED}-{}-{number}", slot.place.name));
-        // Under another name first: a half-removed database is none.
-        fs::rename(&folder, &gone).map_err(Error::internal)?;
+        // Taken away whole: a half-removed database is none.
+        self.trash.throw(&folder).map_err(Error::internal)?;
         state.closed = true;
         self.slots().remove(&slot.place);
-        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(gone)).await;
-        removed.map_err(Error::internal)?.map_err(Error::internal)
+        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@
 //! in the sandbox, never in this process (DESIGN 7).
 
 use std::{
-    fs::{self, File},
+    ffi::OsString,
+    fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -37,8 +38,6 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// More than a number and its end.
 const MAX_SAID: u64 = 1 << 10;
 const MEMORY_MB: u32 = 96;
-/// More classes than a manifest can name, and those of earlier versions.
-const MAX_CLASSES: usize = 256;
 
 /// Starts readers.
 pub(super) struct Reader {
@@ -59,8 +58,9 @@ impl Reader {
         &self,
         owner: (TenantId, ServerId),
         files: &Path,
+        classes: Vec<String>,
     ) -> io::Result<Option<UnixMillis>> {
-        let mut child = self.sandbox.start(self.spec(owner, files)?).await?;
+        let mut child = self.sandbox.start(self.spec(owner, files, classes)?).await?;
         let Some((out, errors)) = child.take_output() else {
             return Err(io::Error::other("a child without pipes"));
         };
@@ -84,18 +84,21 @@ impl Reader {
         }
     }
 
-    fn spec(&self, (tenant, server): (TenantId, ServerId), files: &Path) -> io::Result<Start> {
+    fn spec(
+        &self,
+        (tenant, server): (TenantId, ServerId),
+        files: &Path,
+        classes: Vec<String>,
+    ) -> io::Result<Start> {
         let layers = self.sandbox.layers().clone();
         let mut descriptors = Vec::new();
         let has_root = layers.has(Layer::MountNs);
         if !has_root {
             descriptors.push(File::open(files)?.into());
         }
-        let mut arguments = vec![ALARMS_WORD.into(), if has_root { PLACE } else { OPEN_PLACE }.into()];
-        // Listed here: in there nobody may look into a folder.
-        for class in fs::read_dir(files)?.take(MAX_CLASSES) {
-            arguments.push(class?.file_name());
-        }
+        let place = if has_root { PLACE } else { OPEN_PLACE };
+        let words = [ALARMS_WORD.to_owned(), place.to_owned()].into_iter().chain(classes);
+        let arguments = words.map(OsString::from).collect();
         Ok(Start {
             image: self.image.clone(),
             arguments,

@@ -11,8 +11,15 @@ use smcp_types::{Error, Result, ServerId, TenantId, UnixMillis};
 use super::{call, shared::Shared};
 use crate::state::Claim;
 
-/// When it is tried again to start a process for an alarm.
-const AGAIN: Duration = Duration::from_secs(30);
+/// When it is tried again to start a process for an alarm, if it has not come to that.
+const AGAIN: i64 = 30_000;
+/// How long an alarm waits for a place that is free before it asks for one as a call does.
+const PATIENCE: i64 = 60_000;
+/// The pause between an end and the next start for an alarm; it doubles while there is nothing but alarms.
+const LEAST_PAUSE: i64 = 1_000;
+const MOST_PAUSE: i64 = 60_000;
+/// After so long without a start for an alarm, the pause is the least again.
+const CALM: i64 = 600_000;
 /// The longest sleep until it is looked at the calendar: clocks are set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(600);
 
@@ -22,6 +29,11 @@ pub(super) struct Alarm {
     target: Target,
     /// None while a process runs, which has its alarms in hand, and when there is none.
     due: Option<UnixMillis>,
+    /// Since when the one that is due has waited for a place.
+    waits_since: Option<i64>,
+    /// When a process was last started for an alarm, and the pause after it.
+    rung: i64,
+    pause: i64,
 }
 
 impl Shared {
@@ -32,10 +44,12 @@ impl Shared {
             self.alarms().remove(&key);
             return Ok(());
         }
-        self.alarms().insert(key, Alarm { target: target.clone(), due: None });
+        let new =
+            || Alarm { target: target.clone(), due: None, waits_since: None, rung: 0, pause: LEAST_PAUSE };
+        self.alarms().entry(key).or_insert_with(new).target = target.clone();
         if let Some(claim) = self.host.state.try_claim(&target.version) {
-            let due = self.host.state.first_alarm(&claim).await.map_err(Error::internal)?;
-            self.set_due(key, due);
+            let due = self.host.state.first_alarm(&claim, &target.manifest).await.map_err(Error::internal)?;
+            self.sleeps(target, due);
         }
         Ok(())
     }
@@ -45,56 +59,75 @@ impl Shared {
         self.alarms().remove(&(tenant, server));
     }
 
-    /// A process has ended and left its alarms to us.
-    pub(super) async fn settle_alarms(self: &Arc<Self>, target: &Target, claim: &Claim) {
+    /// What a process that has ended leaves to us.
+    pub(super) async fn next_alarm(&self, target: &Target, claim: &Claim) -> Option<UnixMillis> {
         let version = &target.version;
-        match self.host.state.first_alarm(claim).await {
-            Ok(due) => self.set_due((version.tenant, version.server), due),
+        match self.host.state.first_alarm(claim, &target.manifest).await {
+            Ok(due) => due,
             Err(error) => {
                 tracing::error!(tenant.id = %version.tenant, server.id = %version.server, %error, "alarms cannot be read");
                 let what = "[smcp] its alarms cannot be read: they ring when the next call comes".to_owned();
                 self.note(version, LogLevel::Error, what);
+                None
             }
         }
     }
 
-    fn set_due(&self, server: (TenantId, ServerId), due: Option<UnixMillis>) {
-        if let Some(alarm) = self.alarms().get_mut(&server) {
-            alarm.due = due;
+    /// No process has the alarms of a server in hand; the first is due then.
+    pub(super) fn sleeps(&self, target: &Target, due: Option<UnixMillis>) {
+        let now = self.host.clock.now().0;
+        if let Some(alarm) = self.alarms().get_mut(&(target.version.tenant, target.version.server)) {
+            if now.saturating_sub(alarm.rung) > CALM {
+                alarm.pause = LEAST_PAUSE;
+            }
+            // Who sets an alarm for at once, again and again, has not all the starts there are.
+            alarm.due = due.map(|due| UnixMillis(due.0.max(now.saturating_add(alarm.pause))));
+            alarm.waits_since = None;
         }
         self.changed.notify_one();
     }
 
+    /// A process has them in hand.
+    pub(super) fn wakes(&self, target: &Target) {
+        if let Some(alarm) = self.alarms().get_mut(&(target.version.tenant, target.version.server)) {
+            (alarm.due, alarm.waits_since) = (None, None);
+        }
+    }
+
     /// Starts what is due; says how long nothing else will be.
     pub(super) fn ring_alarms(self: &Arc<Self>) -> Option<Duration> {
-        let now = self.host.clock.now();
+        let now = self.host.clock.now().0;
         let (mut due, mut next) = (Vec::new(), None::<i64>);
         for alarm in self.alarms().values_mut() {
-            match alarm.due {
-                Some(at) if at.0 <= now.0 => {
-                    alarm.due = None;
-                    due.push(alarm.target.clone());
+            let Some(mut at) = alarm.due else { continue };
+            if at.0 <= now {
+                let since = *alarm.waits_since.get_or_insert(now);
+                if since == now {
+                    (alarm.rung, alarm.pause) = (now, (alarm.pause * 2).min(MOST_PAUSE));
                 }
-                Some(at) => next = Some(next.map_or(at.0, |next| next.min(at.0))),
-                None => {}
+                due.push((alarm.target.clone(), now - since >= PATIENCE));
+                at = UnixMillis(now.saturating_add(AGAIN));
+                alarm.due = Some(at);
+            }
+            next = Some(next.map_or(at.0, |next| next.min(at.0)));
+        }
+        for (target, is_late) in due {
+            if is_late {
+                #[allow(clippy::disallowed_methods, reason = "ends when the process is there or is refused")]
+                tokio::spawn(demand(Arc::clone(self), target));
+            } else {
+                // Nobody gives a place up for it.
+                self.warm(&target);
             }
         }
-        for target in due {
-            let work = ring(Arc::clone(self), target);
-            #[allow(clippy::disallowed_methods, reason = "ends when the process is there or is refused")]
-            tokio::spawn(work);
-        }
-        next.map(|at| Duration::from_millis(u64::try_from(at - now.0).unwrap_or_default()).min(LONGEST_SLEEP))
+        next.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or_default()).min(LONGEST_SLEEP))
     }
 }
 
 /// Sees to it that a process is there, as a call does.
-async fn ring(shared: Arc<Shared>, target: Target) {
+async fn demand(shared: Arc<Shared>, target: Target) {
     if let Err(error) = call::admit(&shared, &target, Traffic::Call).await {
         let version = &target.version;
         tracing::warn!(tenant.id = %version.tenant, server.id = %version.server, %error, "an alarm has to wait");
-        let again = i64::try_from(AGAIN.as_millis()).unwrap_or(i64::MAX);
-        let at = UnixMillis(shared.host.clock.now().0.saturating_add(again));
-        shared.set_due((version.tenant, version.server), Some(at));
     }
 }

@@ -23,9 +23,10 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
     let (gone, watched) = watch::channel(None);
     let claim = if target.keeps_state() { Some(shared.host.state.claim(&version).await) } else { None };
     let (started, end) = live(&shared, &target, (generation, claim.as_ref()), inbox, watched).await;
-    if let Some(claim) = claim {
-        shared.settle_alarms(&target, &claim).await;
-    }
+    let due = match &claim {
+        Some(claim) => shared.next_alarm(&target, claim).await,
+        None => None,
+    };
     let lived = shared.host.clock.monotonic().saturating_sub(begun);
     let cause = end.cause.clone();
     let reason = cause.reason.clone();
@@ -37,6 +38,9 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
     );
     shared.ledger().close(&version, Run::Of(generation), end.cause.limit().is_some());
     shared.ended(&version, generation, event);
+    // Only now: what is due at once must not find the slot of the process that has gone.
+    shared.sleeps(&target, due);
+    drop(claim);
     let level = if end.cause.limit().is_some() { LogLevel::Warn } else { LogLevel::Info };
     shared.note(&version, level, format!("[smcp] process {generation} ended: {reason}"));
     if let HostedState::Quarantined { offences, until, .. } = shared.state(&version) {
@@ -81,6 +85,7 @@ async fn live(
             Err(error) => return failed(format!("the platform could not start a process: {error}")),
         };
     shared.opened(version, generation, Arc::clone(&process.account));
+    shared.wakes(target);
     if !process.ready().await {
         return (true, process.ended().await);
     }
@@ -88,12 +93,7 @@ async fn live(
     let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
     shared.started(version, generation, Ready { link, account, workload, gone });
     let overrun = process.overrun();
-    let overflow = async {
-        match claim {
-            Some(_) => shared.host.state.overflow(version).await,
-            None => std::future::pending().await,
-        }
-    };
+    let overflow = process.overflow(&shared.host.state);
     let cause = tokio::select! {
         end = process.ended() => return (true, end),
         cause = overrun => cause,

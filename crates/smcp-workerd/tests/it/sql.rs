@@ -53,6 +53,10 @@ impl Clock for Hurried {
     }
 }
 
+fn trash(folder: &Path) -> smcp_workerd::Trash {
+    smcp_workerd::Trash::open(folder.join("trash")).unwrap()
+}
+
 struct Bench {
     databases: SqlDatabases,
     service: D1Service,
@@ -82,7 +86,8 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let jail = Arc::new(sandbox(folder.path()));
         let tenants = folder.path().join("tenants");
-        let databases = SqlDatabases::new(tenants, limits, jail, Arc::clone(&clock)).unwrap();
+        let databases =
+            SqlDatabases::new(tenants, limits, (jail, trash(folder.path())), Arc::clone(&clock)).unwrap();
         let service = D1Service::new(databases.clone(), Arc::clone(&clock));
         Self { databases, service, folder, clock }
     }
@@ -363,7 +368,13 @@ async fn a_damaged_file_is_named_and_harms_no_other() {
     let bench = Bench { databases: bench.databases, ..bench };
     let jail = Arc::new(sandbox(bench.folder.path()));
     let tenants = bench.folder.path().join("tenants");
-    let databases = SqlDatabases::new(tenants, SqlLimits::default(), jail, Arc::clone(&bench.clock)).unwrap();
+    let databases = SqlDatabases::new(
+        tenants,
+        SqlLimits::default(),
+        (jail, trash(bench.folder.path())),
+        Arc::clone(&bench.clock),
+    )
+    .unwrap();
     let service = D1Service::new(databases.clone(), Arc::clone(&bench.clock));
     let bench = Bench { databases, service, ..bench };
     let damage = |name: &str, with: &dyn Fn(&mut Vec<u8>)| {
@@ -498,7 +509,9 @@ async fn hosted_code_uses_its_binding_as_on_cloudflare() {
     let clock: Arc<dyn Clock> = RealClock::new();
     let jail = Arc::new(sandbox(folder.path()));
     let tenants = folder.path().join("tenants");
-    let databases = SqlDatabases::new(tenants, SqlLimits::default(), jail, Arc::clone(&clock)).unwrap();
+    let databases =
+        SqlDatabases::new(tenants, SqlLimits::default(), (jail, trash(folder.path())), Arc::clone(&clock))
+            .unwrap();
     let services = Services { d1: Arc::new(D1Service::new(databases, clock)), ..Services::closed() };
     let stage = Stage::offering(settings(), services).await;
     let bundle = bundle_of(

@@ -32,7 +32,7 @@ use smcp_policy::{Action, Role};
 use smcp_testkit::{CountingEntropy, MemoryMasterKeys, MemoryStores, NoIsolates, NoTasks};
 use smcp_types::{Digest, Error, Limits, RequestId, Result, ServerId, TenantId, UnixMillis};
 use smcp_workerd::{
-    Bundles, Options, Parts, Supervisor, Workerd,
+    Bundles, Options, Parts, Supervisor, Trash, Workerd,
     capability::Services,
     in_runtime, locate,
     sandbox::{Layers, Sandbox, SandboxOptions},
@@ -192,7 +192,7 @@ impl Stage {
         let launcher = Arc::new(sandbox(folder.path()));
         let entropy = Arc::new(CountingEntropy::default());
         let state = StateFolders::new(
-            folder.path().join("tenants"),
+            (folder.path().join("tenants"), Trash::open(folder.path().join("trash")).unwrap()),
             Arc::clone(&launcher),
             Arc::clone(&clock),
             entropy,

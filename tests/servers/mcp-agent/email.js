@@ -1,0 +1,3 @@
+// In the place of `cloudflare:email`: this server sends no mail.
+
+export class EmailMessage {}

@@ -1,3 +1,0 @@
-// In the place of `cloudflare:email`: this server sends no mail.
-
-export class EmailMessage {}

@@ -1,11 +1,11 @@
-// What both TypeScript drivers share: the contract of tests/clients/README.md around any connected SDK client.
+// What the TypeScript drivers share: the contract of tests/clients/README.md around any connected SDK client.
 
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 
 /** The exact installed version, since the answer names it. */
-function installed(packageName) {
-  const file = new URL(`./node_modules/${packageName}/package.json`, import.meta.url);
+export function installed(packageName, folder = ".") {
+  const file = new URL(`${folder}/node_modules/${packageName}/package.json`, import.meta.url);
   return `${packageName} ${JSON.parse(readFileSync(file, "utf8")).version}`;
 }
 
@@ -15,26 +15,32 @@ function required(name) {
   return value;
 }
 
-/** Connects, lists, makes every call of standard input, and prints one line of JSON. */
-export async function drive(packageName, connect) {
+/** What the environment and standard input ask for. */
+export async function order() {
   const calls = JSON.parse(await text(process.stdin));
   const url = new URL(required("MCP_URL"));
-  const requestInit = { headers: { Authorization: `Bearer ${required("MCP_KEY")}` } };
+  return { calls, url, authorization: `Bearer ${required("MCP_KEY")}`, era: process.env.MCP_ERA ?? "auto" };
+}
 
-  const connection = await connect(url, requestInit);
-  const { client, transport } = connection;
-  const protocol = connection.protocol();
-  const tools = await listTools(client);
+/** What every question of a server is answered with. */
+export function answerQuestion() {
+  return { action: "accept", content: { answer: process.env.MCP_ANSWER ?? "yes" } };
+}
+
+/** Connects, lists, makes every call of standard input, and prints one line of JSON. */
+export async function drive(client, connect) {
+  const { calls, ...target } = await order();
+  const connection = await connect(target, { headers: { Authorization: target.authorization } });
+  const tools = await listTools(connection.client);
   const results = [];
   for (const call of calls) results.push(await callTool(connection, call));
 
-  const { name, version } = client.getServerVersion() ?? {};
+  const { name, version } = connection.client.getServerVersion() ?? {};
+  const protocol = connection.protocol();
   // A legacy session is ended with DELETE; where there is no session this does nothing.
-  await transport.terminateSession();
-  await client.close();
-  console.log(
-    JSON.stringify({ client: installed(packageName), protocol, server: { name, version }, tools, results }),
-  );
+  await connection.transport.terminateSession?.();
+  await connection.client.close();
+  console.log(JSON.stringify({ client, protocol, server: { name, version }, tools, results }));
 }
 
 async function listTools(client) {
@@ -51,7 +57,16 @@ async function listTools(client) {
 async function callTool(connection, { tool, arguments: args }) {
   let progress = 0;
   const options = { timeout: 30_000, onprogress: () => progress++ };
-  const result = await connection.call({ name: tool, arguments: args }, options);
+  try {
+    const result = await connection.call({ name: tool, arguments: args }, options);
+    return shown(tool, result, progress);
+  } catch (error) {
+    return { tool, error: String(error.message) };
+  }
+}
+
+/** The answer to a call, in the contract's form. */
+export function shown(tool, result, progress) {
   return {
     tool,
     isError: result.isError ?? false,

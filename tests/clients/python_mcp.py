@@ -8,11 +8,15 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.types import ElicitResult
+
+ANSWER = os.environ.get("MCP_ANSWER", "yes")
 
 
 async def list_tools(client: Client) -> list[str]:
@@ -33,7 +37,10 @@ async def call_tool(client: Client, tool: str, arguments: dict) -> dict:
         nonlocal heard
         heard += 1
 
-    result = await client.call_tool(tool, arguments, read_timeout_seconds=30, progress_callback=on_progress)
+    try:
+        result = await client.call_tool(tool, arguments, read_timeout_seconds=30, progress_callback=on_progress)
+    except Exception as error:
+        return {"tool": tool, "error": str(error)}
     return {
         "tool": tool,
         "isError": bool(result.is_error),
@@ -43,11 +50,16 @@ async def call_tool(client: Client, tool: str, arguments: dict) -> dict:
     }
 
 
+async def on_question(context: object, params: object) -> ElicitResult:
+    return ElicitResult(action="accept", content={"answer": ANSWER})
+
+
 async def drive(url: str, key: str, era: str, calls: list[dict]) -> dict:
     # Leaving the blocks ends a legacy session with DELETE.
     async with create_mcp_http_client(headers={"Authorization": f"Bearer {key}"}) as http:
         transport = streamable_http_client(url, http_client=http)
-        async with Client(transport, mode=era, read_timeout_seconds=30) as client:
+        client = Client(transport, mode=era, read_timeout_seconds=30, elicitation_callback=on_question)
+        async with client:
             tools = await list_tools(client)
             results = [await call_tool(client, call["tool"], call.get("arguments") or {}) for call in calls]
             server = client.server_info
@@ -66,7 +78,7 @@ def refuse_other_machines(event: str, args: tuple) -> None:
         raise PermissionError(f"refused a connection to {args[1][0]}")
 
 
-def main() -> None:
+def main(drive: Callable[[str, str, str, list[dict]], Awaitable[dict]]) -> None:
     if os.environ.get("MCP_LOCAL_ONLY") == "1":
         sys.addaudithook(refuse_other_machines)
     answer = drive(
@@ -79,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(drive)

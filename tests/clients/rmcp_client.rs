@@ -12,8 +12,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rmcp::model::{CallToolRequestParams, Implementation, ProgressNotificationParam, ProtocolVersion};
-use rmcp::service::{NotificationContext, RunningService};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, ClientConfig, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationCapability, ErrorData, Implementation, ProgressNotificationParam,
+    ProtocolVersion,
+};
+use rmcp::service::{NotificationContext, RequestContext, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
@@ -21,13 +25,30 @@ use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Counts the progress it is told about.
-#[derive(Clone, Default)]
-struct Listener(Arc<AtomicUsize>);
+/// Counts the progress it is told about, and answers every question alike.
+#[derive(Clone)]
+struct Listener {
+    heard: Arc<AtomicUsize>,
+    answer: String,
+}
 
 impl ClientHandler for Listener {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.capabilities.elicitation = Some(ElicitationCapability::new());
+        info
+    }
+
+    async fn create_elicitation(
+        &self,
+        _: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> std::result::Result<ElicitResult, ErrorData> {
+        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({"answer": self.answer})))
+    }
+
     async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.heard.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -90,28 +111,37 @@ async fn connect() -> Result<Client> {
     };
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
     let transport = StreamableHttpClientTransport::from_config(config);
-    Ok(Listener::default().serve_with_lifecycle(transport, lifecycle).await?)
+    let answer = std::env::var("MCP_ANSWER").unwrap_or_else(|_| "yes".to_owned());
+    let listener = Listener { heard: Arc::default(), answer };
+    Ok(listener.serve_with_lifecycle(transport, lifecycle).await?)
 }
 
 async fn call_tool(client: &Client, call: &Value) -> Result<Value> {
     let tool = call["tool"].as_str().ok_or("a call names its tool")?.to_owned();
     let arguments = call["arguments"].as_object().cloned().unwrap_or_default();
     let before = heard(client).await?;
-    let result = client.call_tool(CallToolRequestParams::new(tool.clone()).with_arguments(arguments)).await?;
-    let progress = heard(client).await? - before;
+    let request = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
+    match client.call_tool(request).await {
+        Ok(result) => Ok(shown(&tool, &result, heard(client).await? - before)),
+        Err(error) => Ok(json!({"tool": tool, "error": error.to_string()})),
+    }
+}
+
+/// The answer to a call, in the contract's form.
+fn shown(tool: &str, result: &CallToolResult, progress: usize) -> Value {
     let text = result.content.iter().find_map(|part| part.as_text()).map(|part| &part.text);
-    Ok(json!({
+    json!({
         "tool": tool,
         "isError": result.is_error.unwrap_or_default(),
         "text": text,
         "structured": result.structured_content,
         "progress": progress,
-    }))
+    })
 }
 
 /// How much progress was heard so far. rmcp handles each notification in a task of its own; all that came before an
 /// answer were spawned before this one, so they have run when it has.
 async fn heard(client: &Client) -> Result<usize> {
     tokio::spawn(async {}).await?;
-    Ok(client.service().0.load(Ordering::Relaxed))
+    Ok(client.service().heard.load(Ordering::Relaxed))
 }

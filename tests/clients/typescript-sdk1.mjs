@@ -2,11 +2,13 @@
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { drive, main } from "./driver.mjs";
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { answerQuestion, drive, installed, main } from "./driver.mjs";
 
 main(() =>
-  drive("@modelcontextprotocol/sdk", async (url, requestInit) => {
-    const client = new Client({ name: "smcp-test-sdk1", version: "1.0.0" });
+  drive(installed("@modelcontextprotocol/sdk"), async ({ url }, requestInit) => {
+    const client = new Client({ name: "smcp-test-sdk1", version: "1.0.0" }, { capabilities: { elicitation: {} } });
+    client.setRequestHandler(ElicitRequestSchema, answerQuestion);
     const transport = new StreamableHTTPClientTransport(url, { requestInit });
     await client.connect(transport);
     return {

@@ -10,7 +10,9 @@ mod arguments;
 mod attack;
 mod bench;
 mod ci;
+mod clients;
 mod compare;
+mod drivers;
 mod fuzz;
 mod http;
 mod mcp;
@@ -48,6 +50,9 @@ usage: cargo xtask <chore>
   bench [--quick] [--dev-profile] [--sandbox [--without LAYERS]]
                             calls through the platform beside the same process called bare; with --sandbox,
                             starts, calls and memory in all layers of the sandbox beside none (or LAYERS left out)
+  clients [--only NAME] [--smcp FILE] [--seed N]
+                            seven real clients call seven servers made with real frameworks, each with each; with
+                            --smcp, a binary that is there already, with `rmcp-client` beside it
   compare [--only kv|objects|d1|durable] [--ops N] [--smcp FILE] [--release]
                             one hosted script on our storage and on miniflare's, call by call; with --ops, operations
                             a second in N rounds; with --smcp, a binary that is there already
@@ -111,6 +116,13 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             } else {
                 bench::run(quick, profile)
             }
+        }
+        "clients" => {
+            let only: Option<String> = arguments.value("--only")?;
+            let seed = arguments.value("--seed")?;
+            let smcp = arguments.value("--smcp")?;
+            arguments.finish()?;
+            clients::run(smcp, only.as_deref(), seed)
         }
         "compare" => {
             let profile = Profile::release_if(arguments.flag("--release"));

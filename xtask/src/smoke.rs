@@ -1,17 +1,16 @@
 //! `cargo xtask smoke`: deploy both examples and call them with four real clients, as a newcomer would.
 
 mod calls;
-mod clients;
 mod timing;
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use calls::Call;
-use clients::Client;
 use timing::Timing;
 
+use crate::drivers::{self, Client, Era, Order};
 use crate::mcp::Target;
 use crate::platform::{Platform, Start};
 use crate::processes::{self, Process};
@@ -60,7 +59,7 @@ pub(crate) fn run(profile: Profile, seed: Option<u64>) -> Result<Outcome> {
     setup::python()?;
     println!("building smcp and the Rust client");
     let smcp = programs::smcp(profile)?;
-    let clients = clients::all(programs::rmcp_client()?);
+    let clients = drivers::libraries(programs::rmcp_client()?);
     let seed = seed.unwrap_or_else(Random::seed);
     println!("seed {seed}: repeat this run with `cargo xtask smoke --seed {seed}`");
 
@@ -153,7 +152,10 @@ fn deploy(platform: &Platform, folder: &str, publisher: &str, user: &str) -> Res
 /// Lets one client call one server, checks every answer, and gives a row for the table.
 fn visit(client: &Client, server: &Server, key: &str, calls: &[Call], tally: &mut Tally) -> [String; 7] {
     let what = format!("{} × {}", client.name, server.name);
-    let answer = match client.drive(&server.url, key, calls) {
+    let input: Value =
+        calls.iter().map(|call| json!({"tool": call.tool, "arguments": call.arguments})).collect();
+    let order = Order { url: &server.url, key, era: Era::Auto, answer: "yes", calls: &input };
+    let answer = match client.drive(&order) {
         Ok(answer) => answer,
         Err(error) => {
             tally.check(&what, Some(error.to_string()));

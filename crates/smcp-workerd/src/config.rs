@@ -32,9 +32,14 @@ const SURROUNDINGS: &str = r#"
     ( name = "health", address = "unix:/health", service = "health", http = () ) ] );
 "#;
 
+/// `cloudflare:email` needs a module that the runtime leaves to whoever can send mail. Libraries import it at once and use
+/// it never: they are to load.
 const HEAD: &str = r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   logging = ( structuredLogging = true ),
+  extensions = [ ( modules = [ ( name = "cloudflare-internal:email", internal = true, esModule =
+    "export default { EmailMessage: class EmailMessage { constructor() { throw new Error('this platform sends no mail'); } } };"
+  ) ] ) ],
 "#;
 
 /// How V8 is set up: a part of the configuration, because `workerd serve` takes no flags for it.

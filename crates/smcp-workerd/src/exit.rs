@@ -44,7 +44,7 @@ impl LastWords {
         self.unread.take()
     }
 
-    fn latest(&self) -> Option<&str> {
+    pub(crate) fn latest(&self) -> Option<&str> {
         self.report.as_deref().or(self.line.as_deref())
     }
 

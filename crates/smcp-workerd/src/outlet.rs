@@ -88,6 +88,8 @@ impl Outlet {
         }
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         match (speaker, pipe) {
+            // A warning is no reason to end, and may come after the reason.
+            (Speaker::Runtime, Pipe::Errors) if line.level < LogLevel::Error => {}
             (Speaker::LastWords, _) | (Speaker::Runtime, Pipe::Errors) => last.report(&line.message),
             (Speaker::Hosted, Pipe::Errors) => last.line(&line.message),
             // Reports about single requests come here too: they do not say why the process ends.
@@ -108,4 +110,32 @@ impl Outlet {
 fn may_be_last_words(line: &[u8]) -> bool {
     const LEVEL: &[u8] = b"\"fatal\"";
     line[..line.len().min(128)].windows(LEVEL.len()).any(|window| window == LEVEL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use smcp_testkit::FakeClock;
+
+    use super::{LastWords, Outlet, Pipe};
+    use crate::log_budget::LogBudget;
+
+    #[test]
+    fn a_warning_does_not_take_the_place_of_the_reason() {
+        let outlet = Outlet {
+            sink: Arc::new(|_| {}),
+            budget: Arc::new(LogBudget::default()),
+            limit: 1 << 20,
+            clock: Arc::new(FakeClock::default()),
+        };
+        let last = Mutex::new(LastWords::default());
+        for line in [
+            r#"{"level":"error","source":"a.c++:1","message":"service main: Uncaught Error: nope"}"#,
+            r#"{"level":"warning","source":"a.c++:2","message":"service main: the flag is the default"}"#,
+        ] {
+            outlet.line(Pipe::Errors, (line.as_bytes(), false), &last);
+        }
+        assert_eq!(last.lock().unwrap().latest(), Some("Uncaught Error: nope"));
+    }
 }

@@ -65,6 +65,17 @@ async fn what_does_not_start_is_refused_with_its_own_words_and_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn code_that_could_send_mail_loads_and_is_told_when_it_does() {
+    let stage = Stage::new(settings()).await;
+    let code = "import { EmailMessage } from 'cloudflare:email';
+        const send = () => { try { return new EmailMessage('a@b.example', 'c@d.example', ''); } catch (error) { return error.message; } };
+        export default { fetch() { return new Response(send()); } };";
+    let trial = stage.trial(code).await.unwrap_or_else(|refused| panic!("{refused:?}"));
+    let answer = trial.call(request("/")).await.unwrap();
+    assert_eq!(read(answer).await.unwrap(), "this platform sends no mail");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn top_level_code_that_does_not_end_is_refused() {
     let stage = Stage::new(settings()).await;
     let refused = stage.trial("console.log('spinning'); for (;;);").await;

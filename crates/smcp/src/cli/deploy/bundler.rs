@@ -32,6 +32,55 @@ const FLAGS: [&str; 11] = [
     "--sources-content=false",
 ];
 
+/// Modules of Node.js that packages ask for by bare names, which the runtime does not know.
+const NODE: [&str; 40] = [
+    "assert",
+    "async_hooks",
+    "buffer",
+    "child_process",
+    "cluster",
+    "console",
+    "constants",
+    "crypto",
+    "dgram",
+    "diagnostics_channel",
+    "dns",
+    "domain",
+    "events",
+    "fs",
+    "http",
+    "http2",
+    "https",
+    "inspector",
+    "module",
+    "net",
+    "os",
+    "path",
+    "perf_hooks",
+    "process",
+    "punycode",
+    "querystring",
+    "readline",
+    "stream",
+    "string_decoder",
+    "sys",
+    "timers",
+    "tls",
+    "tty",
+    "url",
+    "util",
+    "v8",
+    "vm",
+    "wasi",
+    "worker_threads",
+    "zlib",
+];
+/// How esbuild writes a `require` of one of them; there is none in an ES module.
+const REQUIRES_NODE: &[u8] = b"__require(\"node:";
+/// What gives it one. On the first line of the output, to which no map points.
+const REQUIRE: &[u8] =
+    b"import { createRequire } from \"node:module\"; const require = createRequire(\"/\"); ";
+
 /// A bundled module, and its source map if there is one.
 pub(super) struct Bundled {
     pub(super) module: Module,
@@ -52,6 +101,7 @@ pub(super) fn bundle(folder: &Path, main: &str, progress: &Progress) -> Result<B
         // A name that begins with a hyphen would be read as a flag.
         .arg(format!("./{main}"))
         .args(FLAGS)
+        .args(node_names(&folder))
         .current_dir(&folder)
         .stdin(Stdio::null())
         .output()
@@ -65,7 +115,22 @@ pub(super) fn bundle(folder: &Path, main: &str, progress: &Progress) -> Result<B
         progress.note(&said);
     }
     let (bytes, map) = without_map(ran.stdout);
+    let bytes = with_require(bytes);
     Ok(Bundled { module: Module { name: BUNDLED.to_owned(), kind: ModuleKind::EsModule, bytes }, map })
+}
+
+/// Node's own modules by their full names, except those in whose place the project has a package.
+fn node_names(folder: &Path) -> impl Iterator<Item = String> {
+    let claimed = |name: &str| folder.ancestors().any(|above| above.join("node_modules").join(name).exists());
+    NODE.iter().filter(move |name| !claimed(name)).map(|name| format!("--alias:{name}=node:{name}"))
+}
+
+/// Where a package of the old kind requires one of Node's modules, something to require it with.
+fn with_require(bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.windows(REQUIRES_NODE.len()).any(|window| window == REQUIRES_NODE) {
+        return [REQUIRE, &bytes].concat();
+    }
+    bytes
 }
 
 /// Takes the map off: it stays here, and what is uploaded is the same with it and without it.
@@ -89,6 +154,25 @@ fn missing(folder: &Path) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_requires_a_module_of_node_is_given_a_way_to() {
+        let plain = b"import path from \"node:path\";".to_vec();
+        assert_eq!(with_require(plain.clone()), plain);
+        let given = with_require(b"var path = __require(\"node:path\");\n".to_vec());
+        assert!(given.starts_with(REQUIRE) && given.ends_with(b"path\");\n"));
+        assert_eq!(given.iter().filter(|byte| **byte == b'\n').count(), 1, "lines stay where they are");
+    }
+
+    #[test]
+    fn a_package_goes_before_nodes_module_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("node_modules/events")).unwrap();
+        let names: Vec<_> = node_names(folder.path()).collect();
+        assert!(names.contains(&"--alias:path=node:path".to_owned()));
+        assert!(!names.iter().any(|name| name.contains("events")));
+        assert_eq!(names.len(), NODE.len() - 1);
+    }
 
     #[test]
     fn the_map_is_taken_off_the_end() {

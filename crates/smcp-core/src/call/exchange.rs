@@ -124,7 +124,7 @@ impl Platform {
         Ok(McpResponse { status: response.status, headers, body })
     }
 
-    async fn read_json(&self, body: HostedBody, (left, most): (Duration, Most)) -> Result<Bytes> {
+    pub(super) async fn read_json(&self, body: HostedBody, (left, most): (Duration, Most)) -> Result<Bytes> {
         within(&*self.clock, left, read_whole(body, most))
             .await
             .unwrap_or_else(|| Err(relay::timed_out(left)))
@@ -217,7 +217,7 @@ pub(super) struct Most {
 }
 
 impl Most {
-    fn of(platform: &Platform, talk: &Conversation) -> Self {
+    pub(super) fn of(platform: &Platform, talk: &Conversation) -> Self {
         let target = &talk.active.target;
         let share = Share::new(&platform.answers, target.version.tenant);
         Self { bytes: target.limits.response_bytes as usize, share }

@@ -5,7 +5,7 @@ export const form = (message, name, type = "string") => ({
   message,
   requestedSchema: { type: "object", properties: { [name]: { type } }, required: [name] },
 });
-export const sample = (words) => ({ messages: [{ role: "user", content: { type: "text", text: words } }], maxTokens: 100 });
+const sample = (words) => ({ messages: [{ role: "user", content: { type: "text", text: words } }], maxTokens: 100 });
 
 export const elicit = (params) => ({ method: "elicitation/create", params });
 export const createMessage = (words) => ({ method: "sampling/createMessage", params: sample(words) });

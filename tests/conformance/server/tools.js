@@ -1,7 +1,7 @@
 // Tools that need one round, by name; what they are handed is in server.js.
 
 import { PIXEL, SILENCE } from "./content.js";
-import { CHOICES, DEFAULTS, form, sample } from "./questions.js";
+import { CHOICES, DEFAULTS, createMessage, elicit, form } from "./questions.js";
 
 const text = (words) => ({ type: "text", text: words });
 const say = (...content) => ({ content });
@@ -31,7 +31,7 @@ const FULL_SCHEMA = {
   additionalProperties: false,
 };
 
-/** Asks inside the call, and tells what came of it. */
+/** Asks inside the call, on its own stream (`ctx.mcpReq.send`; the SDK's `elicitInput` asks on the GET stream, which may not be open yet). */
 async function asked(what, question) {
   try {
     const answer = await question();
@@ -79,7 +79,7 @@ export const TOOLS = {
     schema: object({ prompt: { type: "string" } }, ["prompt"]),
     async run({ args, ctx }) {
       try {
-        const answer = await ctx.mcpReq.requestSampling(sample(args.prompt));
+        const answer = await ctx.mcpReq.send(createMessage(args.prompt));
         return say(text(`LLM response: ${answer.content?.text ?? "nothing"}`));
       } catch (error) {
         return say(text(`sampling failed: ${error.message}`));
@@ -88,10 +88,10 @@ export const TOOLS = {
   },
   test_elicitation: {
     schema: object({ message: { type: "string" } }, ["message"]),
-    run: ({ args, ctx }) => asked("User response", () => ctx.mcpReq.elicitInput({ mode: "form", ...form(args.message, "response") })),
+    run: ({ args, ctx }) => asked("User response", () => ctx.mcpReq.send(elicit(form(args.message, "response")))),
   },
-  test_elicitation_sep1034_defaults: { run: ({ ctx }) => asked("Elicitation completed", () => ctx.mcpReq.elicitInput({ mode: "form", ...DEFAULTS })) },
-  test_elicitation_sep1330_enums: { run: ({ ctx }) => asked("Elicitation completed", () => ctx.mcpReq.elicitInput({ mode: "form", ...CHOICES })) },
+  test_elicitation_sep1034_defaults: { run: ({ ctx }) => asked("Elicitation completed", () => ctx.mcpReq.send(elicit(DEFAULTS))) },
+  test_elicitation_sep1330_enums: { run: ({ ctx }) => asked("Elicitation completed", () => ctx.mcpReq.send(elicit(CHOICES))) },
   json_schema_2020_12_tool: { schema: FULL_SCHEMA, run: ({ args }) => say(text(JSON.stringify(args))) },
   test_mirrored_parameter: {
     schema: object({ region: { type: "string", "x-mcp-header": "Region" }, count: { type: "integer", "x-mcp-header": "Count" } }),

@@ -129,6 +129,28 @@ async fn answers_of_hosted_code() {
     "#);
 }
 
+/// Garbage in the place of an answer: an error with a request id, whatever the revision.
+#[tokio::test]
+async fn answers_that_are_not_mcp() {
+    for garbage in [
+        "{",
+        "null",
+        "[]",
+        r#"{"jsonrpc":"2.0","id":8,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{},"result":{}}"#,
+        r#"[{"jsonrpc":"2.0","id":7,"result":{}},{"jsonrpc":"2.0","id":7,"result":{}}]"#,
+    ] {
+        let world = World::new(ScriptedIsolates::new(move |_| Scripted::json(garbage))).await;
+        let told = world.mcp(&world.user, call_add()).await;
+        assert_eq!(told.status.as_u16(), 502, "{garbage}");
+        let error = &told.json()["error"];
+        assert_eq!((&error["code"], &told.json()["id"]), (&json!(-32603), &json!(7)), "{garbage}");
+        assert_eq!(error["data"]["requestId"], told.header("x-request-id"), "{garbage}");
+    }
+}
+
 #[tokio::test]
 async fn response_headers_pass_an_allowlist() {
     let answer = Scripted::json(GOOD)

@@ -93,7 +93,13 @@ async fn answers_are_judged() {
         let body = send(&world, &world.user, call_add()).await.body;
         let text = String::from_utf8(body.to_vec()).unwrap();
         assert!(text.starts_with(r#"data: {"jsonrpc":"2.0","id":7,"error":{"code":-32603"#), "{text}");
+        assert!(text.contains("\"data\":{\"requestId\":\""), "{text}");
     }
+    let asks = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}}"#;
+    let world = World::new(ScriptedIsolates::new(move |_| Scripted::json(asks))).await;
+    let answer = send(&world, &world.user, call_add()).await;
+    assert_eq!(told(&answer), (400, json!(-32021), json!(7)), "the client has declared nothing");
+    assert_eq!(answer.json()["error"]["data"], json!({ "requiredCapabilities": { "roots": {} } }));
 }
 
 /// Asks in the first round, tells in the second what state came back.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod exchange;
+mod legacy_answer;
 mod listening;
 mod message;
 mod modern;

@@ -24,6 +24,8 @@ pub struct ModernFault {
 /// What the platform itself reads in a request's `_meta`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMeta {
+    /// The capabilities that the client declares.
+    pub capabilities: Vec<String>,
     /// W3C Trace Context.
     pub traceparent: Option<String>,
     /// The same.
@@ -83,9 +85,9 @@ fn checked_meta(meta: Option<&Members<'_>>) -> Result<RequestMeta, String> {
         return Err(format!("`_meta` has no {META_PROTOCOL_VERSION}"));
     }
     let object = |key: &str| meta.get(key).and_then(|value| serde_json::from_str::<Value>(value).ok());
-    if !object(META_CLIENT_CAPABILITIES).is_some_and(|value| value.is_object()) {
-        return Err(format!("`_meta` has no {META_CLIENT_CAPABILITIES}, an object"));
-    }
+    let capabilities = meta.get(META_CLIENT_CAPABILITIES).and_then(Members::of);
+    let capabilities =
+        capabilities.ok_or_else(|| format!("`_meta` has no {META_CLIENT_CAPABILITIES}, an object"))?;
     if let Some(info) = object(META_CLIENT_INFO)
         && !["name", "version"].iter().all(|key| info.get(key).is_some_and(Value::is_string))
     {
@@ -96,7 +98,12 @@ fn checked_meta(meta: Option<&Members<'_>>) -> Result<RequestMeta, String> {
     {
         return Err(format!("{META_LOG_LEVEL} is one of {}", LOG_LEVELS.join(", ")));
     }
-    Ok(RequestMeta { traceparent: meta.text("traceparent"), tracestate: meta.text("tracestate") })
+    let capabilities = capabilities.iter().map(|(name, _)| name.to_owned()).collect();
+    Ok(RequestMeta {
+        capabilities,
+        traceparent: meta.text("traceparent"),
+        tracestate: meta.text("tracestate"),
+    })
 }
 
 /// The revision that a body's `_meta` names, whatever its headers say.

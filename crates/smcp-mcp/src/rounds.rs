@@ -2,7 +2,7 @@
 
 use crate::{Message, Method, members::Members};
 use serde_json::{Value, value::RawValue};
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 const STATE: &str = "requestState";
 /// What differs between the rounds of one request; everything else is the same in each.
@@ -84,12 +84,14 @@ fn one_spelling(value: &Value, out: &mut String) {
 pub struct Question {
     /// The server's own state, if it has any.
     pub state: Option<String>,
+    /// The capabilities a client needs to answer.
+    pub needs: BTreeSet<&'static str>,
 }
 
 /// Whether a result asks for input (`resultType` is `input_required`).
 ///
 /// # Errors
-/// When its state is no string.
+/// When its state is no string, or it asks what no client can be asked.
 pub fn question(result: &RawValue) -> Result<Option<Question>, &'static str> {
     let Some(members) = Members::of(result.get()) else { return Ok(None) };
     if members.text("resultType").as_deref() != Some("input_required") {
@@ -97,8 +99,23 @@ pub fn question(result: &RawValue) -> Result<Option<Question>, &'static str> {
     }
     match (members.get(STATE), members.text(STATE)) {
         (Some(_), None) => Err("`requestState` must be a string"),
-        (_, state) => Ok(Some(Question { state })),
+        (_, state) => Ok(Some(Question { state, needs: needs(members.get("inputRequests"))? })),
     }
+}
+
+/// What input requests ask for ("Server Requirements": these three and no other).
+fn needs(requests: Option<&str>) -> Result<BTreeSet<&'static str>, &'static str> {
+    let Some(requests) = requests else { return Ok(BTreeSet::new()) };
+    let requests = Members::of(requests).ok_or("`inputRequests` must be an object")?;
+    let methods = requests.iter().map(|(_, request)| Members::of(request)?.text("method"));
+    methods
+        .map(|method| match method.as_deref() {
+            Some("elicitation/create") => Ok("elicitation"),
+            Some("sampling/createMessage") => Ok("sampling"),
+            Some("roots/list") => Ok("roots"),
+            Some(_) | None => Err("`inputRequests` asks what no client can be asked"),
+        })
+        .collect()
 }
 
 /// An answer with another state.
@@ -174,11 +191,16 @@ mod tests {
         };
         let (found, sealed) =
             read(r#"{"resultType":"input\u005frequired","requestState":"s","a":1}"#).unwrap();
-        assert_eq!(found, Some(Question { state: Some("s".to_owned()) }));
+        assert_eq!(found, Some(Question { state: Some("s".to_owned()), needs: BTreeSet::new() }));
         assert!(sealed.ends_with(r#""requestState":"w","a":1}}"#), "{sealed}");
-        let (found, sealed) = read(r#"{"resultType":"input_required","inputRequests":{}}"#).unwrap();
-        assert_eq!(found, Some(Question { state: None }));
-        assert!(sealed.ends_with(r#""inputRequests":{},"requestState":"w"}}"#), "{sealed}");
+        let asking = r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#;
+        let (found, sealed) = read(asking).unwrap();
+        assert_eq!(found, Some(Question { state: None, needs: BTreeSet::from(["roots"]) }));
+        assert!(sealed.ends_with(r#"{"a":{"method":"roots/list"}},"requestState":"w"}}"#), "{sealed}");
+        for requests in ["[]", "{\"a\":{}}", "{\"a\":{\"method\":\"ping\"}}"] {
+            let asking = format!(r#"{{"resultType":"input_required","inputRequests":{requests}}}"#);
+            assert!(read(&asking).is_err(), "{asking}");
+        }
         assert_eq!(read(r#"{"resultType":"complete","requestState":"s"}"#).unwrap().0, None);
         assert!(read(r#"{"resultType":"input_required","requestState":1}"#).is_err());
     }

@@ -13,7 +13,7 @@ use smcp_types::{Error, Limit, Refusal, Result};
 use super::{
     Conversation, McpBody, McpFailure, McpResponse,
     answer::{self, Form},
-    relay,
+    legacy_answer, relay,
 };
 use crate::{
     Platform,
@@ -99,7 +99,11 @@ impl Platform {
         }
         let body = match form {
             Form::Empty => McpBody::Whole(Bytes::new()),
-            Form::Json => McpBody::Whole(self.read_json(response.body, (left, most)).await?),
+            Form::Json => {
+                let raw = self.read_json(response.body, (left, most)).await?;
+                legacy_answer::judge(call.talk.revision, status, &call.waiting, &raw)?;
+                McpBody::Whole(raw)
+            }
             Form::Events => {
                 let clock = Arc::clone(&self.clock);
                 McpBody::Stream(relay::answering(response.body, call.waiting, clock, (left, most)))

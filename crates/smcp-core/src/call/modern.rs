@@ -106,9 +106,8 @@ impl Platform {
         let checked = self.check_messages(ctx, talk, &parsed)?;
         let method = Method::of(message.method().unwrap_or_default());
         mirrors(message, &method, talk, headers).map_err(failed)?;
-        let asked = id
-            .clone()
-            .map(|id| Asked::new(id, &method, message.params(), ctx, &talk.server, talk.active.digest()));
+        let to = (&talk.server, talk.active.digest());
+        let asked = id.clone().map(|id| Asked::new(ctx, to, id, (&method, message.params()), &meta));
         let mut sent = body.clone();
         let brought = match &asked {
             Some(asked) if rounds::has_rounds(&method) => {

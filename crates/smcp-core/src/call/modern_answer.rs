@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
-use smcp_mcp::{Batches, Message, MessageKind, Outcome, errors, rounds, sse};
+use serde_json::{Map, Value, json};
+use smcp_mcp::{
+    Batches, Message, MessageKind, Outcome, errors,
+    rounds::{self, Question},
+    sse,
+};
 use smcp_types::{Error, Refusal, Result};
 
 use super::{exchange::Most, relay, state::Asked};
@@ -46,12 +51,29 @@ pub(super) fn response(platform: &Platform, asked: &Asked, message: &Message<'_>
             let Some(question) = rounds::question(result).map_err(garbage)? else {
                 return Ok(Judged { status: None, body: None });
             };
+            if let Some(missing) = missing(asked, &question) {
+                return Ok(missing);
+            }
             let sealed = platform.seal_state(asked, question.state.as_deref())?;
             let body = rounds::with_asked_state(message, &sealed);
             Ok(Judged { status: None, body: Some(body.ok_or_else(|| garbage("it has no result"))?) })
         }
         (_, Outcome::Result(_)) => Ok(Judged { status: None, body: None }),
     }
+}
+
+/// A question that the client cannot answer is not put to it (Multi Round-Trip Requests, "Server Requirements").
+fn missing(asked: &Asked, question: &Question) -> Option<Judged> {
+    let missing = question.needs.iter().filter(|need| !asked.capabilities.iter().any(|has| has == *need));
+    let required: Map<String, Value> = missing.map(|need| ((*need).to_owned(), json!({}))).collect();
+    if required.is_empty() {
+        return None;
+    }
+    let code = errors::MISSING_REQUIRED_CLIENT_CAPABILITY;
+    let data = json!({ "requiredCapabilities": required });
+    let text = "the server asks for what the client has not declared";
+    let body = errors::error_body(Some(&asked.id), code, text, Some(data));
+    Some(Judged { status: Some(StatusCode::BAD_REQUEST), body: Some(body) })
 }
 
 /// The status of errors that clients tell by it (Streamable HTTP, "Protocol Version Header", "Server Validation").
@@ -176,8 +198,9 @@ impl Relay {
 
 /// The last event of a stream that went wrong.
 pub(super) fn failure(asked: &Asked, error: &Error) -> Bytes {
-    tracing::warn!(server.id = %asked.server_id(), reason = %error, "a stream of a hosted server failed");
-    let body = errors::error_body(Some(&asked.id), errors::INTERNAL_ERROR, &relay::spoken(error), None);
+    tracing::warn!(request.id = %asked.request_id, reason = %error, "a stream of a hosted server failed");
+    let data = json!({ "requestId": asked.request_id.to_string() });
+    let body = errors::error_body(Some(&asked.id), errors::INTERNAL_ERROR, &relay::spoken(error), Some(data));
     let mut out = Vec::new();
     sse::encode(&sse::Event::message(body), &mut out);
     out.into()

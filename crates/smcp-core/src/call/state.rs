@@ -5,8 +5,8 @@ use std::time::Duration;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use smcp_mcp::{MessageId, Method, errors, rounds};
-use smcp_types::{Digest, Result, ServerId, UnixMillis};
+use smcp_mcp::{MessageId, Method, RequestMeta, errors, rounds};
+use smcp_types::{Digest, RequestId, Result, UnixMillis};
 
 use super::Cause;
 use crate::{
@@ -25,6 +25,10 @@ const MAX_SEALED_CHARS: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) id: MessageId,
+    /// For the log, and for whoever reads it.
+    pub(super) request_id: RequestId,
+    /// What its client declares that it can do.
+    pub(super) capabilities: Vec<String>,
     /// The version that is asked.
     version: Digest,
     server: ServerRecord,
@@ -44,12 +48,11 @@ pub(super) struct Brought {
 
 impl Asked {
     pub(super) fn new(
-        id: MessageId,
-        method: &Method,
-        params: Option<&RawValue>,
         ctx: &Ctx,
-        server: &ServerRecord,
-        version: Digest,
+        (server, version): (&ServerRecord, Digest),
+        id: MessageId,
+        (method, params): (&Method, Option<&RawValue>),
+        meta: &RequestMeta,
     ) -> Self {
         let has_rounds = rounds::has_rounds(method);
         let key = if has_rounds {
@@ -58,7 +61,9 @@ impl Asked {
         } else {
             String::new()
         };
-        Self { id, version, server: server.clone(), has_rounds, key }
+        let capabilities = meta.capabilities.clone();
+        let server = server.clone();
+        Self { id, request_id: ctx.request_id, capabilities, version, server, has_rounds, key }
     }
 
     /// The same, asked of another version.
@@ -69,10 +74,6 @@ impl Asked {
     /// Whether its answer may be a question.
     pub(super) const fn has_rounds(&self) -> bool {
         self.has_rounds
-    }
-
-    pub(super) const fn server_id(&self) -> ServerId {
-        self.server.id
     }
 
     fn belongs<'a>(&'a self, namespace: &'a str) -> Belongs<'a> {

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 use smcp_testkit::{Scripted, ScriptedIsolates};
-use smcp_tests::router::{World, call_add};
+use smcp_tests::router::{World, call_add, modern};
 
 const GOOD: &str = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
 
@@ -69,7 +69,7 @@ async fn mirrors_tell_the_truth() {
         (list, "tools/list", "whatever", 200),
     ] {
         let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", name)];
-        let answer = world.mcp_with(&world.user, &headers, message).await;
+        let answer = world.mcp_with(&world.user, &headers, modern(message)).await;
         assert_eq!(answer.status.as_u16(), status, "{method} {name}");
         if status == 400 {
             assert_eq!(answer.json()["error"]["code"], -32020);
@@ -129,6 +129,28 @@ async fn answers_of_hosted_code() {
     "#);
 }
 
+/// Garbage in the place of an answer: an error with a request id, whatever the revision.
+#[tokio::test]
+async fn answers_that_are_not_mcp() {
+    for garbage in [
+        "{",
+        "null",
+        "[]",
+        r#"{"jsonrpc":"2.0","id":8,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{},"result":{}}"#,
+        r#"[{"jsonrpc":"2.0","id":7,"result":{}},{"jsonrpc":"2.0","id":7,"result":{}}]"#,
+    ] {
+        let world = World::new(ScriptedIsolates::new(move |_| Scripted::json(garbage))).await;
+        let told = world.mcp(&world.user, call_add()).await;
+        assert_eq!(told.status.as_u16(), 502, "{garbage}");
+        let error = &told.json()["error"];
+        assert_eq!((&error["code"], &told.json()["id"]), (&json!(-32603), &json!(7)), "{garbage}");
+        assert_eq!(error["data"]["requestId"], told.header("x-request-id"), "{garbage}");
+    }
+}
+
 #[tokio::test]
 async fn response_headers_pass_an_allowlist() {
     let answer = Scripted::json(GOOD)
@@ -171,8 +193,8 @@ async fn a_server_without_a_version_and_methods_of_2026_07_28() {
         (503, json!("deploy one: smcp deploy"))
     );
     for method in [Method::GET, Method::DELETE] {
-        let modern = [headers[0], headers[1], ("mcp-protocol-version", "2026-07-28")];
-        let answer = world.send(method, "/t/home/srv/mcp", &modern, "").await;
+        let headers = [headers[0], headers[1], ("mcp-protocol-version", "2026-07-28")];
+        let answer = world.send(method, "/t/home/srv/mcp", &headers, "").await;
         assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"));
     }
     assert_eq!(world.isolates.seen().len(), 0);

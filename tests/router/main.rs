@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod modern;
 mod secrets;
 mod sessions;
 mod stores;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use serde_json::{Value, json};
 use smcp_testkit::{Scripted, ScriptedIsolates};
-use smcp_tests::router::{Answer, World, call_add};
+use smcp_tests::router::{Answer, World, call_add, calling_add, modern};
 
 const INNER: &str = "inner-session-of-the-hosted-server";
 
@@ -158,8 +158,9 @@ async fn a_session_keeps_to_its_revision() {
     let world = World::new(stateful()).await;
     let id = begin(&world, &world.user).await;
     for (revision, status) in [("2025-06-18", 200), ("2025-11-25", 400), ("2026-07-28", 200)] {
-        let headers = [("mcp-session-id", id.as_str()), ("mcp-protocol-version", revision)];
-        let answer = world.mcp_with(&world.user, &headers, call_add()).await;
+        let [version, method, name] = calling_add(revision);
+        let headers = [("mcp-session-id", id.as_str()), version, method, name];
+        let answer = world.mcp_with(&world.user, &headers, modern(call_add())).await;
         assert_eq!(answer.status.as_u16(), status, "{revision}");
     }
     // On 2026-07-28 the id meant nothing and did not reach hosted code.

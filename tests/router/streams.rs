@@ -10,15 +10,16 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::Method;
 use smcp_testkit::{Scripted, ScriptedIsolates};
-use smcp_tests::router::{MCP, PAST_EVERY_TIMEOUT, World, call_add};
+use smcp_tests::router::{MCP, PAST_EVERY_TIMEOUT, World, call_add, calling_add, modern};
 use smcp_types::{Error, Refusal};
 use tokio::{sync::Notify, task::yield_now};
 
 const PROGRESS: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n";
 const DONE: &str = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n";
 
-fn headers<'a>(bearer: &'a str, revision: &'a str) -> [(&'a str, &'a str); 4] {
-    [("authorization", bearer), MCP[0], MCP[1], ("mcp-protocol-version", revision)]
+fn headers<'a>(bearer: &'a str, revision: &'a str) -> [(&'a str, &'a str); 6] {
+    let [version, method, name] = calling_add(revision);
+    [("authorization", bearer), MCP[0], MCP[1], version, method, name]
 }
 
 #[tokio::test]
@@ -91,7 +92,8 @@ async fn disconnecting_cancels_on_2026_07_28_alone() {
         let bearer = format!("Bearer {}", world.user);
         {
             let request = headers(&bearer, revision);
-            let call = world.open(Method::POST, "/t/home/srv/mcp", &request, call_add().to_string());
+            let message = modern(call_add()).to_string();
+            let call = world.open(Method::POST, "/t/home/srv/mcp", &request, message);
             let mut call = std::pin::pin!(call);
             while world.isolates.seen().is_empty() {
                 assert!(futures_util::poll!(&mut call).is_pending());

@@ -264,5 +264,19 @@ pub fn call_add() -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "add", "arguments": {} } })
 }
 
+/// A message with the metadata that 2026-07-28 demands.
+pub fn modern(mut message: Value) -> Value {
+    message["params"]["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    message
+}
+
+/// The headers of a `tools/call` of `add` on a revision; only 2026-07-28 reads the last two.
+pub fn calling_add(revision: &str) -> [(&str, &str); 3] {
+    [("mcp-protocol-version", revision), ("mcp-method", "tools/call"), ("mcp-name", "add")]
+}
+
 /// The clock's smallest step that ends every time-out of a call.
 pub const PAST_EVERY_TIMEOUT: Duration = Duration::from_secs(301);

@@ -23,7 +23,8 @@ const WASM_CRATES: [&str; 8] = [
     "smcp-http",
 ];
 const WASM: &str = "wasm32-unknown-unknown";
-const LOCAL: [&str; 4] = ["runtime", "tests/clients", "tests/compare", "examples/issues"];
+const LOCAL: [&str; 5] =
+    ["runtime", "tests/clients", "tests/compare", "tests/conformance", "examples/issues"];
 
 /// How a step ended.
 struct Done {
@@ -72,6 +73,7 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("fuzz", minutes(5), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
         Step::new("compare", minutes(2), xtask(&["compare"])),
+        Step::new("conformance", minutes(3), xtask(&["conformance"])),
         Step::new("soak", minutes(3), xtask(&["soak"])),
         Step::new("attack", minutes(7), xtask(&["attack"])),
     ])

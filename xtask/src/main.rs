@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod clients;
 mod compare;
+mod conformance;
 mod drivers;
 mod fuzz;
 mod http;
@@ -56,6 +57,8 @@ usage: cargo xtask <chore>
   compare [--only kv|objects|d1|durable] [--ops N] [--smcp FILE] [--release]
                             one hosted script on our storage and on miniflare's, call by call; with --ops, operations
                             a second in N rounds; with --smcp, a binary that is there already
+  conformance [--full] [--release]
+                            the official suite through the platform beside the same server bare, for every revision
   soak [--full] [--kills N] [--seed N]
                             versions change under load, the platform is killed at random moments";
 
@@ -132,6 +135,12 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             arguments.finish()?;
             let what = rounds.map_or(compare::What::Steps, |rounds| compare::What::Speed { rounds });
             compare::run(&what, only.as_deref(), built, profile)
+        }
+        "conformance" => {
+            let full = arguments.flag("--full");
+            let profile = Profile::release_if(arguments.flag("--release"));
+            arguments.finish()?;
+            conformance::run(full, profile)
         }
         "soak" => {
             let full = arguments.flag("--full");

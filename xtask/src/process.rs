@@ -92,6 +92,12 @@ impl Program {
         Err(format!("`{}` failed: {}\n{said}{talk}", self.shown, output.status).trim_end().into())
     }
 
+    /// What it says, however it ends.
+    pub(crate) fn said(mut self) -> Result<String> {
+        let output = self.output("")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     fn output(&mut self, input: &str) -> Result<Output> {
         let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
         let child = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();

@@ -2,8 +2,13 @@
 
 mod answer;
 mod exchange;
+mod legacy_answer;
+mod listening;
 mod message;
+mod modern;
+mod modern_answer;
 mod relay;
+mod state;
 mod trace;
 
 use std::sync::Arc;
@@ -95,6 +100,8 @@ pub enum Cause {
         /// For the caller.
         message: String,
     },
+    /// 2026-07-28 has no such method, or has it no more.
+    UnknownMethod,
     /// No revision we know.
     UnknownRevision {
         /// What was asked for.
@@ -104,6 +111,17 @@ pub enum Cause {
     },
     /// Everything that is not about the message itself.
     Platform(Error),
+}
+
+impl McpFailure {
+    /// The same, naming the request that it answers.
+    fn about(self, verb: &Verb) -> Self {
+        let id = match verb {
+            Verb::Send(body) => modern::message_id(body),
+            Verb::Listen | Verb::End => None,
+        };
+        Self { id: self.id.or(id), ..self }
+    }
 }
 
 impl From<Error> for McpFailure {
@@ -137,8 +155,12 @@ impl Platform {
         let (tenant, server) = self.called_server(ctx, &request).await?;
         let active = self.active_version(&server).await?;
         self.may_start(&server, &active).await?;
-        let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await?;
+        let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await;
+        let conversation = conversation.map_err(|failure| failure.about(&request.verb))?;
         match request.verb {
+            Verb::Send(body) if conversation.revision.era() == Era::Modern => {
+                self.send_modern(ctx, conversation, &request.headers, body).await
+            }
             Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await,
             Verb::Listen => self.listen(ctx, conversation, &request.headers).await,
             Verb::End => self.end(ctx, conversation, &request.headers).await,
@@ -165,6 +187,9 @@ impl Platform {
         let asked = asked_revision(headers, &active)?;
         // On 2026-07-28 there are no sessions; a session id that comes along means nothing.
         if asked.map(Revision::era) == Some(Era::Modern) {
+            if active.definitions.latest_of(Era::Modern).is_none() {
+                return Err(unknown_revision(Revision::LATEST.to_string(), &active));
+            }
             return Ok(Conversation {
                 tenant,
                 server,
@@ -203,7 +228,7 @@ impl Platform {
         let batches = if talk.revision.has_batches() { Batches::Allowed } else { Batches::Refused };
         let checked = {
             let parsed = smcp_mcp::parse(&body, batches)?;
-            message::check_mirrors(headers, &talk, &parsed)?;
+            modern::check_is_legacy(headers, &parsed)?;
             self.check_messages(ctx, &talk, &parsed)?
         };
         let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
@@ -302,14 +327,24 @@ fn asked_revision(headers: &HeaderMap, active: &ActiveVersion) -> Result<Option<
     let requested = String::from_utf8_lossy(value.as_bytes()).into_owned();
     match requested.parse() {
         Ok(revision) => Ok(Some(revision)),
-        Err(_) => Err(McpFailure {
-            id: None,
-            cause: Cause::UnknownRevision { requested, supported: active.definitions.revisions.clone() },
-        }),
+        Err(_) => Err(unknown_revision(requested, active)),
     }
 }
 
+/// Lists what the server speaks: the modern revisions, as `server/discover` does, or else the older ones.
+fn unknown_revision(requested: String, active: &ActiveVersion) -> McpFailure {
+    let era = active.definitions.latest_of(Era::Modern).map_or(Era::Legacy, Revision::era);
+    let supported = active.definitions.revisions.iter().copied().filter(|known| known.era() == era).collect();
+    McpFailure { id: None, cause: Cause::UnknownRevision { requested, supported } }
+}
+
+/// A body of JSON-RPC, because a client of two eras takes an empty 405 for an older server's.
 fn method_not_allowed() -> McpResponse {
-    let headers = HeaderMap::from_iter([(http::header::ALLOW, HeaderValue::from_static("POST"))]);
-    McpResponse { status: StatusCode::METHOD_NOT_ALLOWED, headers, body: McpBody::Whole(Bytes::new()) }
+    let message = "only POST is served here without a session";
+    let body = smcp_mcp::errors::error_body(None, smcp_mcp::errors::INVALID_REQUEST, message, None);
+    let headers = HeaderMap::from_iter([
+        (http::header::ALLOW, HeaderValue::from_static("POST")),
+        (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    ]);
+    McpResponse { status: StatusCode::METHOD_NOT_ALLOWED, headers, body: McpBody::Whole(body.into()) }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smcp_manifest::{DefinitionsMode, LockedManifest};
-use smcp_mcp::Definitions;
+use smcp_mcp::{Definitions, Mirrors};
 use smcp_types::{Digest, Error, Limits, Refusal, Result, ServerId, Slug, TenantId};
 
 use crate::{
@@ -37,6 +37,8 @@ pub struct ActiveVersion {
     pub target: Target,
     /// What it showed at its trial.
     pub definitions: Definitions,
+    /// The parameters that headers repeat, of each tool that has any.
+    pub(crate) mirrors: BTreeMap<String, Mirrors>,
 }
 
 impl ActiveVersion {
@@ -290,10 +292,20 @@ impl Platform {
     async fn parse_version(&self, version: VersionRef, record: &VersionRecord) -> Result<ActiveVersion> {
         let manifest: LockedManifest = serde_json::from_str(&record.manifest).map_err(Error::internal)?;
         let tenant = self.stores.tenants.by_id(version.tenant).await?.ok_or(Error::NotFound("tenant"))?;
+        let definitions: Definitions = serde_json::from_str(&record.definitions).map_err(Error::internal)?;
         Ok(ActiveVersion {
             target: self.target(version, Arc::new(manifest), &tenant),
-            definitions: serde_json::from_str(&record.definitions).map_err(Error::internal)?,
+            mirrors: mirrors(&definitions),
+            definitions,
         })
+    }
+
+    /// A version that need not be the active one.
+    pub(crate) async fn stored_version(&self, version: VersionRef) -> Result<Option<Arc<ActiveVersion>>> {
+        match self.stores.versions.get(&version).await? {
+            Some(record) => self.parse_version(version, &record).await.map(Arc::new).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What runs when a version of a tenant does.
@@ -312,6 +324,15 @@ impl Platform {
         self.known_servers.forget(&(server.tenant, server.slug.to_string()));
         self.active.forget(&server.id);
     }
+}
+
+/// What headers repeat of each tool's parameters.
+fn mirrors(definitions: &Definitions) -> BTreeMap<String, Mirrors> {
+    let tools = definitions.tools.iter().filter_map(|tool| {
+        let mirrors = Mirrors::of(tool.get("inputSchema")?);
+        Some((tool.get("name")?.as_str()?.to_owned(), mirrors))
+    });
+    tools.filter(|(_, mirrors)| !mirrors.is_empty()).collect()
 }
 
 /// A version of a server.

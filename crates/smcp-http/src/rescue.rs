@@ -102,6 +102,10 @@ pub(crate) fn mcp(failure: &McpFailure, id: RequestId) -> Response {
         }
         // An error of a method, as the server itself would answer it.
         Cause::Message { code, message } => json_rpc(StatusCode::OK, message_id, *code, message, None),
+        Cause::UnknownMethod => {
+            let code = errors::METHOD_NOT_FOUND;
+            json_rpc(StatusCode::NOT_FOUND, message_id, code, "Method not found", None)
+        }
         Cause::UnknownRevision { requested, supported } => {
             let supported: Vec<&str> = supported.iter().map(|r: &Revision| r.as_str()).collect();
             let data = json!({ "supported": supported, "requested": requested });

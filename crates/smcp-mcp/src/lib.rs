@@ -5,9 +5,13 @@ mod envelope;
 pub mod errors;
 mod header;
 mod id;
+mod members;
 mod method;
+mod mirror;
+mod modern;
 mod requests;
 mod revision;
+pub mod rounds;
 pub mod sse;
 mod strict;
 mod template;
@@ -19,6 +23,8 @@ pub use envelope::{Batches, Body, EnvelopeError, ErrorObject, Message, MessageKi
 pub use header::{decode_header_value, encode_header_value};
 pub use id::MessageId;
 pub use method::{InvalidParams, Method, Subject};
+pub use mirror::Mirrors;
+pub use modern::{ModernFault, RequestMeta, check_modern, spoken_revision};
 pub use requests::{
     ClientInfo, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, META_SERVER_INFO,
     Outgoing, call_tool, discover, initialize, initialized, list,

@@ -136,6 +136,21 @@ impl Method {
         self.as_str().starts_with("notifications/")
     }
 
+    /// Whether 2026-07-28 has taken this request away (changelog, "Major changes"): nobody answers it there.
+    #[must_use]
+    pub const fn is_gone_in_modern_era(&self) -> bool {
+        matches!(
+            self,
+            Self::Initialize
+                | Self::Ping
+                | Self::SetLevel
+                | Self::ResourcesSubscribe
+                | Self::ResourcesUnsubscribe
+                | Self::TasksResult
+                | Self::TasksList
+        )
+    }
+
     /// The one name or URI the message is about; `None` for methods that are about the server as a whole.
     /// `subscriptions/listen` is about several: see [`Method::listened_resources`]. Tasks carry an id whose call was
     /// decided on when the task began.

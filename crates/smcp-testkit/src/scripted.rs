@@ -73,6 +73,7 @@ type Script = Box<dyn Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>>
 pub struct ScriptedIsolates {
     script: Script,
     seen: Mutex<Vec<HostedRequest>>,
+    versions: Mutex<Vec<VersionRef>>,
     finished: Arc<AtomicBool>,
     cancelled: Arc<AtomicBool>,
 }
@@ -91,7 +92,18 @@ impl ScriptedIsolates {
         script: impl Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let (finished, cancelled) = (Arc::default(), Arc::default());
-        Arc::new(Self { script: Box::new(script), seen: Mutex::default(), finished, cancelled })
+        Arc::new(Self {
+            script: Box::new(script),
+            seen: Mutex::default(),
+            versions: Mutex::default(),
+            finished,
+            cancelled,
+        })
+    }
+
+    /// The version that each of those requests went to.
+    pub fn versions(&self) -> Vec<VersionRef> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything that reached hosted code through calls; trials not counted.
@@ -159,6 +171,7 @@ impl Isolates for ScriptedIsolates {
         let fate = Fate { done: false, finished: self.finished.clone(), cancelled: self.cancelled.clone() };
         let answer = (self.script)(&request);
         self.seen_now().push(request);
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).push(target.version);
         respond(answer.await?, fate)
     }
 
@@ -208,7 +221,7 @@ impl UsageMeter for ScriptedIsolates {
     }
 }
 
-/// A trial that shows one tool, `add`, and one prompt, `hello`, on 2025-11-25.
+/// A trial that shows one tool, `add`, and one prompt, `hello`, on 2025-11-25 and 2026-07-28.
 struct ScriptedTrial;
 
 #[async_trait]
@@ -220,9 +233,11 @@ impl Trial for ScriptedTrial {
             "initialize" => serde_json::json!({
                 "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "prompts": {} },
                 "serverInfo": { "name": "scripted", "version": "1" } }),
-            "tools/list" => {
-                serde_json::json!({ "tools": [{ "name": "add", "inputSchema": { "type": "object" } }] })
-            }
+            "server/discover" => serde_json::json!({
+                "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {}, "prompts": {} },
+                "resultType": "complete", "ttlMs": 0, "cacheScope": "private" }),
+            "tools/list" => serde_json::json!({ "tools": [{ "name": "add", "inputSchema": { "type": "object",
+                "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } } }] }),
             "prompts/list" => serde_json::json!({ "prompts": [{ "name": "hello" }] }),
             "notifications/initialized" => return respond(Scripted::of(202, "", ""), trial_fate()),
             _ => return respond(Scripted::of(404, "text/plain", "no"), trial_fate()),

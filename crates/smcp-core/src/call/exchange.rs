@@ -13,7 +13,7 @@ use smcp_types::{Error, Limit, Refusal, Result};
 use super::{
     Conversation, McpBody, McpFailure, McpResponse,
     answer::{self, Form},
-    relay,
+    legacy_answer, relay,
 };
 use crate::{
     Platform,
@@ -99,7 +99,11 @@ impl Platform {
         }
         let body = match form {
             Form::Empty => McpBody::Whole(Bytes::new()),
-            Form::Json => McpBody::Whole(self.read_json(response.body, (left, most)).await?),
+            Form::Json => {
+                let raw = self.read_json(response.body, (left, most)).await?;
+                legacy_answer::judge(call.talk.revision, status, &call.waiting, &raw)?;
+                McpBody::Whole(raw)
+            }
             Form::Events => {
                 let clock = Arc::clone(&self.clock);
                 McpBody::Stream(relay::answering(response.body, call.waiting, clock, (left, most)))
@@ -124,7 +128,7 @@ impl Platform {
         Ok(McpResponse { status: response.status, headers, body })
     }
 
-    async fn read_json(&self, body: HostedBody, (left, most): (Duration, Most)) -> Result<Bytes> {
+    pub(super) async fn read_json(&self, body: HostedBody, (left, most): (Duration, Most)) -> Result<Bytes> {
         within(&*self.clock, left, read_whole(body, most))
             .await
             .unwrap_or_else(|| Err(relay::timed_out(left)))
@@ -217,7 +221,7 @@ pub(super) struct Most {
 }
 
 impl Most {
-    fn of(platform: &Platform, talk: &Conversation) -> Self {
+    pub(super) fn of(platform: &Platform, talk: &Conversation) -> Self {
         let target = &talk.active.target;
         let share = Share::new(&platform.answers, target.version.tenant);
         Self { bytes: target.limits.response_bytes as usize, share }

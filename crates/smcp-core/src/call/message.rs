@@ -1,7 +1,7 @@
 //! Checking the messages of a request: the permission each one needs, and what it may carry upstream.
 
 use http::HeaderMap;
-use smcp_mcp::{Body, Era, Message, MessageId, MessageKind, Method, Subject, decode_header_value, errors};
+use smcp_mcp::{Body, Era, Message, MessageId, MessageKind, Method, Subject, errors};
 use smcp_policy::Action;
 
 use super::{Cause, Conversation, McpFailure};
@@ -38,34 +38,6 @@ pub(super) fn passed_on(client: &HeaderMap, era: Era) -> HeaderMap {
         .filter(|(name, _)| passes(name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-/// On 2026-07-28 headers repeat the method and the name in the body (Streamable HTTP, Standard Request Headers). Whoever
-/// reads the one must find what policy decided on in the other.
-pub(super) fn check_mirrors(
-    client: &HeaderMap,
-    talk: &Conversation,
-    body: &Body<'_>,
-) -> Result<(), McpFailure> {
-    let [message] = body.messages() else { return Ok(()) };
-    let Some(method) = message.method() else { return Ok(()) };
-    if talk.revision.era() == Era::Legacy {
-        return Ok(());
-    }
-    let subject = Method::of(method).subject(message.params()).ok().flatten();
-    let name = subject.as_ref().map_or("", subject_name);
-    for (header, expected) in [("mcp-method", method), ("mcp-name", name)] {
-        let Some(value) = client.get(header) else { continue };
-        let said = value.to_str().ok().and_then(decode_header_value);
-        // Methods without a subject of ours may have a name of their own; it names nothing that policy knows.
-        let free = header == "mcp-name" && subject.is_none();
-        if !free && said.as_deref() != Some(expected) {
-            let message_text = format!("the header {header} does not say what the body says");
-            let cause = Cause::Envelope { code: errors::HEADER_MISMATCH, message: message_text };
-            return Err(McpFailure { id: requested(message).cloned(), cause });
-        }
-    }
-    Ok(())
 }
 
 /// Messages that may be sent.

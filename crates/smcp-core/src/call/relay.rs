@@ -129,7 +129,7 @@ impl Relay {
 }
 
 /// What a client is told of a failure inside a stream, where no status can say it any more.
-fn spoken(error: &Error) -> String {
+pub(super) fn spoken(error: &Error) -> String {
     match error {
         Error::Hosted(refusal) => format!("the hosted server failed: {refusal}"),
         Error::TimedOut(refusal) | Error::Unavailable(refusal) => refusal.message.clone(),

@@ -48,8 +48,7 @@ pub(crate) fn timed_out(after: Duration) -> Error {
 }
 
 async fn attempts(shared: &Arc<Shared>, target: &Target, request: &HostedRequest) -> Result<HostedResponse> {
-    // A GET opens the stream of what a server says unasked.
-    let traffic = if request.method == Method::GET { Traffic::Stream } else { Traffic::Call };
+    let traffic = if opens_stream(request) { Traffic::Stream } else { Traffic::Call };
     for _ in 0..MAX_TRIES {
         let ticket = admit(shared, target, traffic).await?;
         let mut ready = ticket.ready.clone();
@@ -60,6 +59,13 @@ async fn attempts(shared: &Arc<Shared>, target: &Target, request: &HostedRequest
         }
     }
     Err(Error::Unavailable(Refusal::new("the server's process ends before it takes a call")))
+}
+
+/// Whether it opens the stream of what a server says unasked: a GET, or on 2026-07-28 the method that took its place,
+/// which the platform has found to be the body's.
+fn opens_stream(request: &HostedRequest) -> bool {
+    request.method == Method::GET
+        || request.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen")
 }
 
 /// A call that got no answer.

@@ -1,0 +1,5 @@
+// The variant that keeps nothing between requests.
+
+import { serve } from "./sessions.js";
+
+export default { fetch: serve("stateless") };

@@ -1,0 +1,186 @@
+//! `cargo xtask conformance`: the official suite against one server, bare and through the platform, scenario by scenario.
+
+mod bare;
+mod suite;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use crate::platform::{Platform, Start};
+use crate::process::Program;
+use crate::programs::{self, Profile};
+use crate::report::{Columns, Outcome};
+use crate::smoke::{TENANT, create_key};
+use crate::{Result, setup, signals, workspace};
+use bare::Bare;
+use suite::{Scenarios, Target};
+
+const FOLDER: &str = "tests/conformance";
+/// Every revision that the suite knows.
+const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
+/// How many scenarios pass on the bare server, by revision: what the same server gave when the suite was chosen.
+const REFERENCE: [usize; 4] = [1, 27, 33, 40];
+/// A key of the right form that nobody has.
+const WRONG_KEY: &str = "smcp_aaaaaaaaaaaaaaaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// The same server with its sessions in another place.
+#[derive(Clone, Copy)]
+pub(crate) struct Variant {
+    /// Of its entry module, its service, and, behind `conf-`, its server.
+    name: &'static str,
+    manifest: &'static str,
+    /// What only a session makes possible passes too: all of the reference.
+    has_sessions: bool,
+}
+
+const VARIANTS: [Variant; 3] = [
+    Variant { name: "session", manifest: "", has_sessions: true },
+    Variant {
+        name: "durable",
+        manifest: "[[durable_objects]]\nbinding = \"EVERYTHING\"\nclass = \"Everything\"\n",
+        has_sessions: true,
+    },
+    Variant { name: "stateless", manifest: "", has_sessions: false },
+];
+
+/// What one variant gave on one revision.
+struct Row {
+    variant: Variant,
+    revision: &'static str,
+    reference: usize,
+    bare: Scenarios,
+    through: Scenarios,
+}
+
+/// Sessions in memory and in a Durable Object; with `full`, the variant without sessions too.
+pub(crate) fn run(full: bool, profile: Profile) -> Result<Outcome> {
+    signals::forward()?;
+    setup::npm(&["runtime", FOLDER])?;
+    let smcp = programs::smcp(profile)?;
+    let folder = tempfile::Builder::new().prefix("smcp-conformance-").tempdir()?;
+    let variants = if full { &VARIANTS[..] } else { &VARIANTS[..2] };
+    for variant in VARIANTS {
+        bundle(variant, folder.path())?;
+    }
+    let bare = Bare::start(&workspace::root().join(FOLDER).join("bare.capnp"), folder.path())?;
+    let [data, config] = ["data", "config"].map(|name| folder.path().join(name));
+    let start = Start {
+        binary: smcp,
+        listen: "127.0.0.1:0",
+        data: Some(&data),
+        config: Some(&config),
+        show_log: false,
+    };
+    let platform = Platform::start(&start)?;
+    let said = compare(&platform, &bare, variants, folder.path());
+    // The platform is ended as it stands, not drained: the suite leaves calls behind that nobody waits for.
+    said.map_err(|error| platform.with_log(&error.to_string()).into())
+}
+
+/// One module of a variant, for both sides.
+fn bundle(variant: Variant, to: &Path) -> Result<()> {
+    let here = workspace::root().join(FOLDER);
+    let out = to.join(format!("{}.js", variant.name));
+    Program::new(here.join("node_modules/.bin/esbuild"))
+        .arg(format!("server/{}.js", variant.name))
+        .args(["--bundle", "--format=esm", "--target=esnext", "--conditions=workerd,worker,browser"])
+        .args(["--external:cloudflare:*", "--log-level=warning"])
+        .arg(format!("--outfile={}", out.display()))
+        .within(&here)
+        .stdout()
+        .map(drop)
+}
+
+fn compare(platform: &Platform, bare: &Bare, variants: &[Variant], scratch: &Path) -> Result<Outcome> {
+    let first = platform.key.as_deref().ok_or("the first start did not show the administrator's key")?;
+    platform.cli(Some(first), &["tenants", "create", TENANT])?;
+    let [publisher, user] = ["admin", "mcp_user"].map(|role| create_key(platform, Some(first), role));
+    let (publisher, user) = (publisher?, user?);
+    let mut rows = Vec::new();
+    let mut wrong = 0;
+    for variant in variants {
+        println!("running the suite against the {} variant", variant.name);
+        let url = deploy(platform, *variant, &publisher, scratch)?;
+        for (revision, reference) in REVISIONS.into_iter().zip(REFERENCE) {
+            let bare = Target { url: &bare.url(variant.name)?, key: None };
+            let through = Target { url: &url, key: Some(&user) };
+            let [bare, through] = both(&bare, &through, revision, scratch)?;
+            rows.push(Row { variant: *variant, revision, reference, bare, through });
+        }
+        let stranger = Target { url: &url, key: Some(WRONG_KEY) };
+        for revision in REVISIONS {
+            wrong += suite::run(&stranger, revision, scratch)?.values().filter(|it| it.passes()).count();
+        }
+    }
+    close(&rows, wrong)
+}
+
+/// Both sides at once: neither waits for the other, and most of the time is spent waiting.
+fn both(bare: &Target<'_>, through: &Target<'_>, revision: &str, scratch: &Path) -> Result<[Scenarios; 2]> {
+    thread::scope(|scope| {
+        let side = scope.spawn(|| suite::run(bare, revision, scratch));
+        let through = suite::run(through, revision, scratch)?;
+        let bare = side.join().map_err(|_| "the suite's thread panicked")??;
+        Ok([bare, through])
+    })
+}
+
+fn deploy(platform: &Platform, variant: Variant, publisher: &str, scratch: &Path) -> Result<String> {
+    let project = scratch.join(format!("conf-{}", variant.name));
+    fs::create_dir_all(&project)?;
+    fs::copy(scratch.join(format!("{}.js", variant.name)), project.join("main.js"))?;
+    let head = format!(
+        "manifest = 1\nname = \"conf-{}\"\nmain = \"main.js\"\ncompatibility_date = \"2026-04-26\"\n",
+        variant.name
+    );
+    fs::write(project.join("smcp.toml"), head + variant.manifest)?;
+    let words = ["deploy", &project.to_string_lossy(), "--tenant", TENANT];
+    let deployed = platform.cli(Some(publisher), &words)?;
+    deployed["url"].as_str().map(str::to_owned).ok_or_else(|| format!("no url in {deployed}").into())
+}
+
+/// The table, what is worse through the platform, and the figures.
+fn close(rows: &[Row], wrong: usize) -> Result<Outcome> {
+    let passing = |scenarios: &Scenarios| scenarios.values().filter(|it| it.passes()).count();
+    let headings = ["variant", "revision", "scenarios>", "reference>", "bare>", "platform>"];
+    let mut table = Columns::new(&headings);
+    let (mut passed, mut failed, mut below) = (0, 0, Vec::new());
+    for Row { variant, revision, reference, bare, through } in rows {
+        let counts = [bare.len(), *reference, passing(bare), passing(through)];
+        let cells = counts.map(|count| count.to_string());
+        table.row(&[&[variant.name.to_owned(), (*revision).to_owned()][..], &cells[..]].concat());
+        if variant.has_sessions && passing(bare) < *reference {
+            below.push(format!("{} {revision}: {} of {reference}", variant.name, passing(bare)));
+        }
+        for (name, result) in bare.iter().filter(|(_, result)| result.passes()) {
+            let other = through.get(name);
+            if other.is_some_and(|other| other.passes()) {
+                passed += 1;
+            } else {
+                failed += 1;
+                println!("FAILED {} {revision} {name}: passes bare, not through the platform", variant.name);
+            }
+            if let Some(other) = other.filter(|other| other.passes() && other.held < result.held) {
+                println!(
+                    "weaker {} {revision} {name}: {} of {} checks",
+                    variant.name, other.held, result.held
+                );
+            }
+        }
+    }
+    println!();
+    table.print();
+    println!("with a wrong key: {wrong} scenarios pass");
+    if !below.is_empty() {
+        return Err(format!("the bare server is below its reference: {}", below.join(", ")).into());
+    }
+    if wrong > 0 {
+        return Err("scenarios pass with a wrong key: nothing above can be believed".into());
+    }
+    Ok(Outcome::Checks { passed, failed })
+}
+
+/// For the modules below: scenarios in the order of their names.
+type ByName<T> = BTreeMap<String, T>;

@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod resume;
 mod secrets;
 mod sessions;
 mod stores;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod exchange;
+mod legacy;
 mod message;
 mod relay;
 mod trace;
@@ -21,7 +22,10 @@ use crate::{
     ports::{HostedBody, HostedRequest, ServerRecord},
     servers::ActiveVersion,
     session::LiveSession,
+    streams::Owner,
 };
+
+pub(crate) use relay::answered_ids;
 
 /// What a revision-less client is taken to speak (2025-06-18, Transports, Protocol Version Header).
 const ASSUMED: Revision = Revision::V2025_03_26;
@@ -128,6 +132,12 @@ pub(crate) struct Conversation {
     pub(crate) session: Option<LiveSession>,
 }
 
+impl Conversation {
+    fn owner(&self, ctx: &Ctx) -> Owner {
+        Owner::of(&self.server, self.session.as_ref().map(|session| &session.record), &ctx.caller)
+    }
+}
+
 impl Platform {
     /// Serves one request to a server's MCP endpoint.
     ///
@@ -208,11 +218,13 @@ impl Platform {
         };
         let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
         let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
+        let owner = talk.owner(ctx);
         self.exchange(exchange::Call {
             talk,
-            permit: checked.permit,
+            permit: Arc::new(checked.permit),
             request,
             waiting: checked.waiting,
+            owner,
             begins,
         })
         .await
@@ -228,9 +240,14 @@ impl Platform {
         if talk.revision.era() == Era::Modern {
             return Ok(method_not_allowed());
         }
-        let permit = self.connect_permit(ctx, &talk)?;
+        let permit = Arc::new(self.connect_permit(ctx, &talk)?);
+        let owner = talk.owner(ctx);
+        if let Some(last) = headers.get("last-event-id") {
+            return Ok(self.resumed(owner, last).await?);
+        }
         let request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
-        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), begins: None }).await
+        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None })
+            .await
     }
 
     /// DELETE: ends the session here, whatever the hosted server thinks of it.

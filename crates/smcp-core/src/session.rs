@@ -179,7 +179,7 @@ impl Platform {
     pub(crate) async fn end_session(&self, record: &SessionRecord) -> Result<()> {
         self.stores.sessions.delete(record.tenant, record.id).await?;
         self.sessions.forget(&record.id);
-        Ok(())
+        self.streams.forget(record).await
     }
 }
 

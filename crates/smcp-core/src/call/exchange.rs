@@ -4,8 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_channel::{mpsc, oneshot};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use http::{HeaderValue, StatusCode};
 use smcp_mcp::{Batches, Body, Collector, Era, MessageId, MessageKind, Outcome, Revision, sse};
 use smcp_types::{Error, Limit, Refusal, Result};
@@ -19,22 +18,22 @@ use crate::{
     Platform,
     authority::{Permit, UseServer},
     identity::VerifiedCaller,
-    ports::{HostedBody, HostedRequest, HostedResponse},
+    ports::{HostedBody, HostedRequest, HostedResponse, Target},
     room::Share,
     session::{self, Begun},
+    streams::Owner,
     timeout::within,
 };
-
-/// Chunks of a stream that wait for a slow client; then the hosted server waits too.
-const CHUNKS_WAITING: usize = 16;
 
 /// A permitted request, ready to go.
 pub(super) struct Call {
     pub(super) talk: Conversation,
-    pub(super) permit: Permit<UseServer>,
+    pub(super) permit: Arc<Permit<UseServer>>,
     pub(super) request: HostedRequest,
     /// Requests that wait for an answer.
     pub(super) waiting: Vec<MessageId>,
+    /// Whose stream its answer is.
+    pub(super) owner: Owner,
     /// Set for an `initialize`: whose session it begins.
     pub(super) begins: Option<Arc<VerifiedCaller>>,
 }
@@ -51,27 +50,7 @@ impl Platform {
         answered.map_err(|error| McpFailure { id, cause: super::Cause::Platform(error) })
     }
 
-    async fn run_to_the_end(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
-        let (head, answered) = oneshot::channel();
-        let platform = Arc::clone(self);
-        self.tasks.detach(Box::pin(async move {
-            match platform.run(call).await {
-                Ok(McpResponse { status, headers, body: McpBody::Stream(upstream) }) => {
-                    let (chunks, body) = mpsc::channel(CHUNKS_WAITING);
-                    // An error here means the client has gone; the call goes on.
-                    let _ =
-                        head.send(Ok(McpResponse { status, headers, body: McpBody::Stream(Box::pin(body)) }));
-                    pump(upstream, chunks).await;
-                }
-                answer => {
-                    let _ = head.send(answer);
-                }
-            }
-        }));
-        answered.await.unwrap_or_else(|_| Err(Error::Unavailable(Refusal::new("the platform is stopping"))))
-    }
-
-    async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
+    pub(super) async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
         let started = self.clock.monotonic();
         let limit = call.request.head_timeout;
         let most = Most::of(self, &call.talk);
@@ -200,7 +179,7 @@ async fn read_until_answer(mut body: HostedBody, mut most: Most) -> Result<Whole
         raw.extend_from_slice(&chunk);
         decoder.push(&chunk, &mut events).map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
         for data in events.drain(..).filter_map(|event| event.data) {
-            if relay::answered_id(data.as_bytes()).is_some() {
+            if !relay::answered_ids(data.as_bytes()).is_empty() {
                 let agreed = agreed_revision(data.as_bytes());
                 return Ok(Whole { raw: most.share.hold(raw), agreed });
             }
@@ -217,8 +196,11 @@ pub(super) struct Most {
 }
 
 impl Most {
-    fn of(platform: &Platform, talk: &Conversation) -> Self {
-        let target = &talk.active.target;
+    pub(super) fn of(platform: &Platform, talk: &Conversation) -> Self {
+        Self::of_target(platform, &talk.active.target)
+    }
+
+    pub(super) fn of_target(platform: &Platform, target: &Target) -> Self {
         let share = Share::new(&platform.answers, target.version.tenant);
         Self { bytes: target.limits.response_bytes as usize, share }
     }
@@ -250,13 +232,5 @@ fn agreed_revision(message: &[u8]) -> Option<Revision> {
             collector.definitions().revisions.first().copied()
         }
         MessageKind::Response { .. } | MessageKind::Request { .. } | MessageKind::Notification { .. } => None,
-    }
-}
-
-/// Moves a stream to the client while it is there, and reads it to its end even when the client has gone.
-async fn pump(mut upstream: HostedBody, mut client: mpsc::Sender<Result<Bytes>>) {
-    let mut listening = true;
-    while let Some(chunk) = upstream.next().await {
-        listening = listening && client.send(chunk).await.is_ok();
     }
 }

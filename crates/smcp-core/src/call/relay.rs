@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use smcp_mcp::{Batches, Body, MessageId, MessageKind, errors, sse};
+use smcp_mcp::{Batches, MessageId, MessageKind, errors, sse};
 use smcp_types::{Error, Refusal, Result};
 
 use super::exchange::Most;
@@ -103,10 +103,9 @@ impl Relay {
         }
         for event in events {
             self.resumable |= event.id.is_some();
-            if !self.waiting.is_empty()
-                && let Some(id) = event.data.and_then(|data| answered_id(data.as_bytes()))
-            {
-                self.waiting.retain(|waiting| *waiting != id);
+            if let Some(data) = event.data.filter(|_| !self.waiting.is_empty()) {
+                let answered = answered_ids(data.as_bytes());
+                self.waiting.retain(|waiting| !answered.contains(waiting));
             }
         }
     }
@@ -129,7 +128,7 @@ impl Relay {
 }
 
 /// What a client is told of a failure inside a stream, where no status can say it any more.
-fn spoken(error: &Error) -> String {
+pub(super) fn spoken(error: &Error) -> String {
     match error {
         Error::Hosted(refusal) => format!("the hosted server failed: {refusal}"),
         Error::TimedOut(refusal) | Error::Unavailable(refusal) => refusal.message.clone(),
@@ -153,11 +152,12 @@ pub(super) fn timed_out(limit: Duration) -> Error {
     )
 }
 
-/// The request a message answers, if it is a response.
-pub(super) fn answered_id(message: &[u8]) -> Option<MessageId> {
-    let Ok(Body::Single(message)) = smcp_mcp::parse(message, Batches::Refused) else { return None };
-    match message.kind {
-        MessageKind::Response { id, .. } => id,
+/// The requests that a message answers, or a batch of them.
+pub(crate) fn answered_ids(messages: &[u8]) -> Vec<MessageId> {
+    let Ok(body) = smcp_mcp::parse(messages, Batches::Allowed) else { return Vec::new() };
+    let answered = body.messages().iter().filter_map(|message| match &message.kind {
+        MessageKind::Response { id, .. } => id.clone(),
         MessageKind::Request { .. } | MessageKind::Notification { .. } => None,
-    }
+    });
+    answered.collect()
 }

@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::Method;
+use serde_json::json;
 use smcp_testkit::{Scripted, ScriptedIsolates};
 use smcp_tests::router::{MCP, PAST_EVERY_TIMEOUT, World, call_add};
 use smcp_types::{Error, Refusal};
@@ -148,4 +149,34 @@ async fn a_get_stream_closes_upstream_with_the_client() {
     assert_eq!((opened.status().as_u16(), world.isolates.cancelled()), (200, false));
     drop(opened);
     assert!(world.isolates.cancelled());
+}
+
+/// A stream ends with the credential that opened it: at its expiry, and when it is revoked.
+#[tokio::test]
+async fn a_stream_ends_with_its_credential() {
+    let keys = "/api/v1/tenants/home/keys";
+    for (expires, revoked) in [(true, false), (false, true), (false, false)] {
+        let world = World::new(ScriptedIsolates::new(|_| Scripted::events(PROGRESS).hanging())).await;
+        let now = world.platform.now().0;
+        let mut new = json!({ "name": "k", "role": "mcp_user" });
+        if expires {
+            new["expires_at"] = json!(now + 60_000);
+        }
+        let made = world.api(Method::POST, keys, &world.admin, new).await.json();
+        let bearer = format!("Bearer {}", made["key"].as_str().unwrap());
+        let opened = world.open(Method::GET, "/t/home/srv/mcp", &headers(&bearer, "2025-06-18"), "").await;
+        let mut body = opened.into_body().into_data_stream();
+        assert_eq!(body.next().await.unwrap().unwrap(), PROGRESS);
+        assert!(futures_util::poll!(body.next()).is_pending());
+        // Somebody else's key is nothing to this stream.
+        world.new_key("home", "read_only").await;
+        assert!(futures_util::poll!(body.next()).is_pending());
+        if revoked {
+            let path = format!("{keys}/{}", made["id"].as_str().unwrap());
+            assert_eq!(world.api(Method::DELETE, &path, &world.admin, json!({})).await.status.as_u16(), 200);
+        }
+        world.clock.advance(std::time::Duration::from_secs(60));
+        let next = futures_util::poll!(body.next());
+        assert_eq!(matches!(next, std::task::Poll::Ready(None)), expires || revoked, "{next:?}");
+    }
 }

@@ -5,11 +5,13 @@ mod exchange;
 mod legacy;
 mod message;
 mod relay;
+mod renewal;
 mod trace;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use smcp_mcp::{Batches, EnvelopeError, Era, MessageId, Revision};
 use smcp_types::{Error, Refusal, Result, Slug};
@@ -21,7 +23,7 @@ use crate::{
     context::Ctx,
     ports::{HostedBody, HostedRequest, ServerRecord},
     servers::ActiveVersion,
-    session::LiveSession,
+    session::{self, LiveSession},
     streams::Owner,
 };
 
@@ -148,11 +150,20 @@ impl Platform {
         let active = self.active_version(&server).await?;
         self.may_start(&server, &active).await?;
         let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await?;
-        match request.verb {
-            Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await,
-            Verb::Listen => self.listen(ctx, conversation, &request.headers).await,
-            Verb::End => self.end(ctx, conversation, &request.headers).await,
-        }
+        let answer = match request.verb {
+            Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await?,
+            Verb::Listen => self.listen(ctx, conversation, &request.headers).await?,
+            Verb::End => self.end(ctx, conversation, &request.headers).await?,
+        };
+        Ok(self.while_in_force(ctx, answer))
+    }
+
+    /// A stream ends when the credential that opened it does.
+    fn while_in_force(self: &Arc<Self>, ctx: &Ctx, answer: McpResponse) -> McpResponse {
+        let McpBody::Stream(body) = answer.body else { return answer };
+        let (platform, caller) = (Arc::clone(self), Arc::clone(&ctx.caller));
+        let ended = async move { platform.identity.ended(&caller).await };
+        McpResponse { body: McpBody::Stream(Box::pin(body.take_until(Box::pin(ended)))), ..answer }
     }
 
     /// The server a path names, with its tenant's slug, if the caller may know of it.
@@ -194,11 +205,6 @@ impl Platform {
             let hint = "send the MCP-Protocol-Version that initialize agreed on";
             return Err(Error::Invalid(Refusal::new(message).hint(hint)).into());
         }
-        if session.record.version != active.digest() {
-            // The version that held this session is no longer the active one: the client begins again.
-            self.end_session(&session.record).await?;
-            return Err(gone().into());
-        }
         Ok(Conversation { tenant, server, active, revision: session.revision, session: Some(session) })
     }
 
@@ -216,7 +222,8 @@ impl Platform {
             message::check_mirrors(headers, &talk, &parsed)?;
             self.check_messages(ctx, &talk, &parsed)?
         };
-        let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        let mut request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        self.follow_version(&checked.permit, &talk, &mut request).await?;
         let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
         let owner = talk.owner(ctx);
         self.exchange(exchange::Call {
@@ -245,7 +252,8 @@ impl Platform {
         if let Some(last) = headers.get("last-event-id") {
             return Ok(self.resumed(owner, last).await?);
         }
-        let request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
+        let mut request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
+        self.follow_version(&permit, &talk, &mut request).await?;
         self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None })
             .await
     }
@@ -263,7 +271,13 @@ impl Platform {
         let permit = self.connect_permit(ctx, &talk)?;
         self.end_session(&session.record).await?;
         let request = self.hosted_request(ctx, &talk, headers, http::Method::DELETE, Bytes::new())?;
-        let told = self.isolates.call(&permit, &talk.active.target, request).await;
+        // A version that has never heard of it need not be told.
+        let known = session.record.version == talk.active.digest();
+        let told = if known {
+            self.isolates.call(&permit, &talk.active.target, request).await.map(drop)
+        } else {
+            Ok(())
+        };
         if let Err(error) = told {
             tracing::debug!(request.id = %ctx.request_id, %error, "the hosted server was not told that a session ended");
         }
@@ -290,10 +304,7 @@ impl Platform {
     ) -> Result<HostedRequest> {
         let mut headers = message::passed_on(client, talk.revision.era());
         if let Some(session) = &talk.session {
-            headers.insert(
-                "mcp-session-id",
-                HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?,
-            );
+            session::name_inner(&mut headers, &session.record.inner)?;
         }
         let token = self.callers.token(&ctx.caller, &talk.tenant, &talk.server)?;
         headers.insert(CALLER_HEADER, HeaderValue::from_str(&token).map_err(Error::internal)?);

@@ -20,7 +20,7 @@ use crate::{
     identity::VerifiedCaller,
     ports::{HostedBody, HostedRequest, HostedResponse, Target},
     room::Share,
-    session::{self, Begun},
+    session::{self, Begun, LiveSession},
     streams::Owner,
     timeout::within,
 };
@@ -55,14 +55,8 @@ impl Platform {
         let limit = call.request.head_timeout;
         let most = Most::of(self, &call.talk);
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
-        let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
-        if let Some(session) = &call.talk.session
-            && response.status == StatusCode::NOT_FOUND
-        {
-            // The hosted server has lost the session; for the client it is over (2025-11-25, Session Management).
-            self.end_session(&session.record).await?;
-            return Err(Error::NotFound("session"));
-        }
+        let to = (&*call.permit, &call.talk.active.target);
+        let response = self.call_in_session(to, call.talk.session.as_ref(), call.request).await?;
         let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(started));
         let form = answer::form(&response)?;
         let mut headers = answer::passed_back(&response.headers, form);
@@ -87,13 +81,41 @@ impl Platform {
         Ok(McpResponse { status, headers, body })
     }
 
+    /// A hosted server that has lost the session (2025-11-25, Session Management) is told of it and asked again, once: it has
+    /// done nothing yet.
+    async fn call_in_session(
+        &self,
+        (permit, target): (&Permit<UseServer>, &Target),
+        session: Option<&LiveSession>,
+        request: HostedRequest,
+    ) -> Result<HostedResponse> {
+        let Some(session) = session else { return self.isolates.call(permit, target, request).await };
+        let mut again = request.clone();
+        let response = self.isolates.call(permit, target, request).await?;
+        if response.status != StatusCode::NOT_FOUND {
+            return Ok(response);
+        }
+        let record = self.begin_again((permit, target), &again, session).await?;
+        session::name_inner(&mut again.headers, &record.inner)?;
+        let response = self.isolates.call(permit, target, again).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            self.end_session(&record).await?;
+            return Err(Error::NotFound("session"));
+        }
+        Ok(response)
+    }
+
     /// GET: passed through until either side closes it, or the platform stops. It has no answer to wait for and no time limit.
     pub(super) async fn open_stream(&self, call: Call) -> Result<McpResponse, McpFailure> {
         let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
         let form = answer::form(&response)?;
         let headers = answer::passed_back(&response.headers, form);
         let body = match form {
-            Form::Events => McpBody::Stream(Box::pin(response.body.take_until(self.stopping.begun()))),
+            Form::Events => {
+                let most = Most::of(self, &call.talk).bytes;
+                let events = relay::without_ids(response.body, most);
+                McpBody::Stream(Box::pin(events.take_until(self.stopping.begun())))
+            }
             Form::Json => {
                 let most = Most::of(self, &call.talk);
                 McpBody::Whole(self.read_json(response.body, (STREAM_REFUSAL, most)).await?)
@@ -110,7 +132,7 @@ impl Platform {
     }
 
     /// The answer to `initialize`, whole: which revision was agreed on has to be known before the client is told.
-    async fn read_first_answer(
+    pub(super) async fn read_first_answer(
         &self,
         response: HostedResponse,
         form: Form,
@@ -156,9 +178,9 @@ impl Platform {
 const STREAM_REFUSAL: Duration = Duration::from_secs(5);
 
 /// An answer as it came, and the revision it agrees on if it is one to `initialize`.
-struct Whole {
+pub(super) struct Whole {
     raw: Bytes,
-    agreed: Option<Revision>,
+    pub(super) agreed: Option<Revision>,
 }
 
 async fn read_whole(mut body: HostedBody, mut most: Most) -> Result<Bytes> {

@@ -127,6 +127,18 @@ impl Relay {
     }
 }
 
+/// The stream of what a server says by itself, without its ids: nobody could come back with them.
+pub(super) fn without_ids(upstream: HostedBody, limit: usize) -> HostedBody {
+    let mut decoder = sse::Decoder::new(limit);
+    Box::pin(upstream.map(move |chunk| {
+        let (mut events, mut out) = (Vec::new(), Vec::new());
+        let read = decoder.push(&chunk?, &mut events);
+        read.map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
+        events.into_iter().for_each(|event| sse::encode(&sse::Event { id: None, ..event }, &mut out));
+        Ok(out.into())
+    }))
+}
+
 /// What a client is told of a failure inside a stream, where no status can say it any more.
 pub(super) fn spoken(error: &Error) -> String {
     match error {

@@ -73,6 +73,7 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
         Step::new("compare", minutes(2), xtask(&["compare"])),
         Step::new("soak", minutes(3), xtask(&["soak"])),
+        Step::new("resume", minutes(4), xtask(&["resume"])),
         Step::new("attack", minutes(7), xtask(&["attack"])),
     ])
 }

@@ -60,7 +60,7 @@ pub(crate) fn run(full: bool, seed: Option<u64>) -> Result<Outcome> {
 
     let proxy = Proxy::start(&stage.listen, CUT_WITHIN, seed)?;
     let began = Instant::now();
-    let cut = stage.calls(&proxy, 1..=calls)?;
+    let cut = stage.calls(&proxy, 1..=calls, 6)?;
     say("cut", &cut, &proxy, began);
     for (n, outcome) in &cut {
         if outcome.ended != Ended::Result || outcome.answers != 1 {
@@ -73,7 +73,7 @@ pub(crate) fn run(full: bool, seed: Option<u64>) -> Result<Outcome> {
     let platform = Mutex::new(Some(platform));
     let killed = thread::scope(|scope| {
         let killer = scope.spawn(|| stage.kill(&platform, &over, &kills, seed));
-        let ends = stage.calls(&proxy, calls + 1..=2 * calls);
+        let ends = stage.calls(&proxy, calls + 1..=2 * calls, 40);
         over.store(true, Ordering::Relaxed);
         killer.join().map_err(|_| "the killer panicked")??;
         ends
@@ -151,8 +151,8 @@ impl Stage {
         client.begin()
     }
 
-    /// Makes these calls, several at a time.
-    fn calls(&self, proxy: &Proxy, numbers: std::ops::RangeInclusive<u32>) -> Result<Ends> {
+    /// Makes these calls of so many steps, several at a time.
+    fn calls(&self, proxy: &Proxy, numbers: std::ops::RangeInclusive<u32>, steps: u32) -> Result<Ends> {
         let (next, last) = (AtomicU32::new(*numbers.start()), *numbers.end());
         let ends = Mutex::new(Ends::new());
         let clients: Vec<Client> = (0..CLIENTS).map(|_| self.client(&self.listen)).collect::<Result<_>>()?;
@@ -166,7 +166,7 @@ impl Stage {
                         if n > last || signals::noted() {
                             break;
                         }
-                        let arguments = json!({"n": n, "steps": 6, "bytes": 200});
+                        let arguments = json!({"n": n, "steps": steps, "bytes": 200});
                         let outcome = client.call(n, "work", &arguments);
                         if let Ok(mut ends) = ends.lock() {
                             ends.insert(n, outcome);
@@ -195,7 +195,7 @@ impl Stage {
             kills.fetch_add(1, Ordering::Relaxed);
             let hosted: Vec<_> =
                 running.children().into_iter().filter(|child| child.name == "workerd").collect();
-            if random.between(0, 1) == 0 && !hosted.is_empty() {
+            if random.between(1, 3) == 1 && !hosted.is_empty() {
                 // It may have ended by itself in the meantime.
                 let _ = processes::end(random.pick(&hosted).id);
                 *held = Some(running);

@@ -17,6 +17,8 @@ const NEVER_LONGER: Duration = Duration::from_secs(90);
 const SILENCE: Duration = Duration::from_secs(30);
 /// When it comes back.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
+/// When it asks again for what was not begun.
+const LATER: Duration = Duration::from_millis(100);
 
 /// How a call ended for its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,16 @@ impl Client {
                 }
                 // It is being started again, or the server is.
                 Ok(answer) if last.is_some() && answer.status().is_none_or(|status| status >= 500) => {}
+                // Not begun: whoever asks later is served.
+                Ok(answer) if answer.status() == Some(503) && answer.refuses(n).is_some() => {
+                    thread::sleep(LATER);
+                    continue;
+                }
+                Ok(answer) if answer.refuses(n).is_some() => {
+                    outcome.answers += 1;
+                    outcome.ended = Ended::Interrupted(answer.refuses(n).unwrap_or_default());
+                    return outcome;
+                }
                 Ok(answer) if answer.status().is_some() => {
                     outcome.ended = Ended::Gone(format!("{} {}", answer.head, answer.body));
                     return outcome;
@@ -176,6 +188,13 @@ impl Raw {
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         let body = if chunked { chunks(rest) } else { rest.to_vec() };
         Self { head, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// The message of an error that answers this request.
+    fn refuses(&self, n: u32) -> Option<String> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        (body["id"] == json!(n)).then_some(())?;
+        body.pointer("/error/message")?.as_str().map(str::to_owned)
     }
 
     fn status(&self) -> Option<u16> {

@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod old_sse;
 mod resume;
 mod secrets;
 mod sessions;

@@ -146,7 +146,7 @@ impl Platform {
     /// # Errors
     /// See `Cause`. Nothing that fails before the hosted server is found reaches hosted code.
     pub async fn mcp(self: &Arc<Self>, ctx: &Ctx, request: McpRequest) -> Result<McpResponse, McpFailure> {
-        let (tenant, server) = self.called_server(ctx, &request).await?;
+        let (tenant, server) = self.called_server(ctx, &request.tenant, &request.server).await?;
         let active = self.active_version(&server).await?;
         self.may_start(&server, &active).await?;
         let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await?;
@@ -155,22 +155,41 @@ impl Platform {
             Verb::Listen => self.listen(ctx, conversation, &request.headers).await?,
             Verb::End => self.end(ctx, conversation, &request.headers).await?,
         };
-        Ok(self.while_in_force(ctx, answer))
+        Ok(match answer.body {
+            McpBody::Stream(body) => {
+                McpResponse { body: McpBody::Stream(self.while_in_force(ctx, body)), ..answer }
+            }
+            McpBody::Whole(_) => answer,
+        })
     }
 
-    /// A stream ends when the credential that opened it does.
-    fn while_in_force(self: &Arc<Self>, ctx: &Ctx, answer: McpResponse) -> McpResponse {
-        let McpBody::Stream(body) = answer.body else { return answer };
+    /// A stream that ends when the credential of whoever opened it does.
+    pub fn while_in_force(self: &Arc<Self>, ctx: &Ctx, body: HostedBody) -> HostedBody {
         let (platform, caller) = (Arc::clone(self), Arc::clone(&ctx.caller));
         let ended = async move { platform.identity.ended(&caller).await };
-        McpResponse { body: McpBody::Stream(Box::pin(body.take_until(Box::pin(ended)))), ..answer }
+        Box::pin(body.take_until(Box::pin(ended)))
+    }
+
+    /// Whether a caller may begin to speak with a server, for a transport that answers before the first message; its stream
+    /// ends when the platform stops.
+    ///
+    /// # Errors
+    /// As `mcp`, before any message.
+    pub async fn may_connect(&self, ctx: &Ctx, tenant: &str, server: &str) -> Result<()> {
+        let (_, server) = self.called_server(ctx, tenant, server).await?;
+        self.authority.authorize_use(&ctx.caller, &server, smcp_policy::Action::Connect, None).map(drop)
+    }
+
+    /// Completes when the platform begins to stop, for streams that have no end of their own.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.stopping.begun()
     }
 
     /// The server a path names, with its tenant's slug, if the caller may know of it.
-    async fn called_server(&self, ctx: &Ctx, request: &McpRequest) -> Result<(Slug, ServerRecord)> {
+    async fn called_server(&self, ctx: &Ctx, tenant: &str, server: &str) -> Result<(Slug, ServerRecord)> {
         let missing = || Error::NotFound("server");
-        let tenant = self.tenant_by_slug(&request.tenant).await?.ok_or_else(missing)?;
-        let server = self.server_by_slug(tenant.id, &request.server).await?.ok_or_else(missing)?;
+        let tenant = self.tenant_by_slug(tenant).await?.ok_or_else(missing)?;
+        let server = self.server_by_slug(tenant.id, server).await?.ok_or_else(missing)?;
         self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;
         Ok((tenant.slug, server))
     }

@@ -122,11 +122,20 @@ pub enum Cause {
 impl McpFailure {
     /// The same, naming the request that it answers.
     fn about(self, verb: &Verb) -> Self {
-        let id = match verb {
-            Verb::Send(body) => modern::message_id(body),
-            Verb::Listen | Verb::End => None,
+        let (id, discovers) = match verb {
+            Verb::Send(body) => (modern::message_id(body), modern::discovers(body)),
+            Verb::Listen | Verb::End => (None, false),
         };
-        Self { id: self.id.or(id), ..self }
+        let is_legacy = |revision: &Revision| revision.era() == Era::Legacy;
+        let cause = match self.cause {
+            // A server of older revisions alone has no such method: that is what makes a client of both eras go on with
+            // `initialize`, where an error of 2026-07-28 would make it give up.
+            Cause::UnknownRevision { supported, .. } if discovers && supported.iter().all(is_legacy) => {
+                Cause::UnknownMethod
+            }
+            cause => cause,
+        };
+        Self { id: self.id.or(id), cause }
     }
 }
 

@@ -216,6 +216,12 @@ pub(super) fn check_is_legacy(headers: &HeaderMap, body: &Body<'_>) -> Result<()
     Err(McpFailure { id: message.id().cloned(), cause })
 }
 
+/// Whether a body is the question what the server is.
+pub(super) fn discovers(body: &[u8]) -> bool {
+    let Ok(parsed) = smcp_mcp::parse(body, Batches::Refused) else { return false };
+    matches!(parsed.messages(), [message] if message.method() == Some("server/discover"))
+}
+
 /// The id of the request in a body, if there is one that can be read without doubt.
 pub(super) fn message_id(body: &[u8]) -> Option<MessageId> {
     match smcp_mcp::parse(body, Batches::Refused) {

@@ -32,8 +32,9 @@ pub(super) fn destroy(
     yes: bool,
 ) -> Result<(), Failure> {
     if !yes {
-        let message =
-            format!("this makes everything that {tenant} has stored unreadable, for everybody and for good");
+        let message = format!(
+            "this makes everything that {tenant} has stored in KV, objects, secrets and bundles unreadable, for everybody and for good; SQL databases, Durable Objects and logs are not encrypted and stay"
+        );
         let hint = format!("smcp keys destroy-data --tenant {tenant} --yes");
         return Err(Failure::input(message).hint(hint));
     }

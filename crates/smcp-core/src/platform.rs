@@ -124,6 +124,8 @@ pub struct Platform {
     pub(crate) stopping: Stopping,
     /// Where answers are on their way through.
     pub(crate) answers: Arc<Room>,
+    /// Where what servers have stored is on its way in and out.
+    pub(crate) cargo: Arc<Room>,
     /// Whose deploy is checked when.
     pub(crate) trials: Turns,
     /// When active versions are called without anybody asking.
@@ -200,6 +202,7 @@ impl Platform {
             sessions: Memory::new(SESSIONS),
             stopping: Stopping::new(),
             answers: Arc::default(),
+            cargo: Arc::default(),
             trials: Turns::default(),
             timers: Timers::default(),
         };

@@ -184,9 +184,7 @@ impl Isolates for ScriptedIsolates {
         Ok(Box::new(ScriptedTrial))
     }
 
-    async fn resume(&self, _: &Target) -> Result<()> {
-        Ok(())
-    }
+    async fn resume(&self, _: &Target) {}
 
     async fn erase(&self, _: TenantId, _: ServerId) -> Result<()> {
         Ok(())

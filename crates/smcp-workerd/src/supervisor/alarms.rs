@@ -6,7 +6,7 @@ use smcp_core::{
     fleet::Traffic,
     ports::{LogLevel, Target},
 };
-use smcp_types::{Error, Result, ServerId, TenantId, UnixMillis};
+use smcp_types::{ServerId, TenantId, UnixMillis};
 
 use super::{call, shared::Shared};
 use crate::state::Claim;
@@ -38,20 +38,19 @@ pub(super) struct Alarm {
 
 impl Shared {
     /// Notes which version is active and, if no process has them in hand, when its first alarm is due.
-    pub(super) async fn resume_alarms(self: &Arc<Self>, target: &Target) -> Result<()> {
+    pub(super) async fn resume_alarms(self: &Arc<Self>, target: &Target) {
         let key = (target.version.tenant, target.version.server);
         if !target.keeps_state() {
             self.alarms().remove(&key);
-            return Ok(());
+            return;
         }
         let new =
             || Alarm { target: target.clone(), due: None, waits_since: None, rung: 0, pause: LEAST_PAUSE };
         self.alarms().entry(key).or_insert_with(new).target = target.clone();
         if let Some(claim) = self.host.state.try_claim(&target.version) {
-            let due = self.host.state.first_alarm(&claim, &target.manifest).await.map_err(Error::internal)?;
+            let due = self.next_alarm(target, &claim).await;
             self.sleeps(target, due);
         }
-        Ok(())
     }
 
     /// The server is gone.
@@ -59,16 +58,18 @@ impl Shared {
         self.alarms().remove(&(tenant, server));
     }
 
-    /// What a process that has ended leaves to us.
+    /// When the first alarm is due that a process has left to us. Where that cannot be read, the runtime is asked: started
+    /// after a while, it rings what is due.
     pub(super) async fn next_alarm(&self, target: &Target, claim: &Claim) -> Option<UnixMillis> {
         let version = &target.version;
         match self.host.state.first_alarm(claim, &target.manifest).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(tenant.id = %version.tenant, server.id = %version.server, %error, "alarms cannot be read");
-                let what = "[smcp] its alarms cannot be read: they ring when the next call comes".to_owned();
+                let what =
+                    "[smcp] its alarms cannot be read: it is started in ten minutes to ring them".to_owned();
                 self.note(version, LogLevel::Error, what);
-                None
+                Some(UnixMillis(self.host.clock.now().0.saturating_add(CALM)))
             }
         }
     }

@@ -72,6 +72,7 @@ type Script = Box<dyn Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>>
 /// Isolates that follow a script.
 pub struct ScriptedIsolates {
     script: Script,
+    never_resumes: AtomicBool,
     seen: Mutex<Vec<HostedRequest>>,
     versions: Mutex<Vec<VersionRef>>,
     finished: Arc<AtomicBool>,
@@ -87,6 +88,11 @@ impl ScriptedIsolates {
         })
     }
 
+    /// From now on alarms of servers are looked for and never found.
+    pub fn never_resume(&self) {
+        self.never_resumes.store(true, Ordering::Relaxed);
+    }
+
     /// Answers when the script's future does.
     pub fn waiting(
         script: impl Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>> + Send + Sync + 'static,
@@ -95,6 +101,7 @@ impl ScriptedIsolates {
         Arc::new(Self {
             script: Box::new(script),
             seen: Mutex::default(),
+            never_resumes: AtomicBool::new(false),
             versions: Mutex::default(),
             finished,
             cancelled,
@@ -184,7 +191,11 @@ impl Isolates for ScriptedIsolates {
         Ok(Box::new(ScriptedTrial))
     }
 
-    async fn resume(&self, _: &Target) {}
+    async fn resume(&self, _: &Target) {
+        if self.never_resumes.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
 
     async fn erase(&self, _: TenantId, _: ServerId) -> Result<()> {
         Ok(())

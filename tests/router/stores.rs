@@ -1,9 +1,12 @@
 //! KV namespaces and buckets through the management API: whose they are, who may look, and what comes out.
 
-use http::{Method, StatusCode};
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use smcp_testkit::{Scripted, ScriptedIsolates};
 use smcp_tests::router::World;
+use tower::ServiceExt as _;
 
 const KV: &str = "/api/v1/tenants/home/kv";
 const OBJECTS: &str = "/api/v1/tenants/home/objects";
@@ -117,5 +120,35 @@ async fn names_that_are_none_are_refused() {
             let answer = world.api(method, &path, &world.admin, body).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
         }
+    }
+}
+
+/// Who sends slowly, or does not say how much, holds room of the own tenant, and no more than there is.
+#[tokio::test]
+async fn what_is_on_its_way_in_has_its_room() {
+    let world = world().await;
+    let endless = |key: &str| {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let request = Request::post(format!("{KV}/notes/entry?key=a")).header("host", "localhost:8787");
+        let request = request.header("authorization", format!("Bearer {key}"));
+        request.header("content-type", "application/json").body(body).unwrap()
+    };
+    let mut first = Box::pin(world.router.clone().oneshot(endless(&world.admin)));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(futures_util::poll!(&mut first).is_pending());
+    }
+    let second = world.router.clone().oneshot(endless(&world.admin)).await.unwrap();
+    assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "two of 34 MiB are more than a tenant has");
+    let small = world
+        .api(Method::POST, &format!("{KV}/notes/entry?key=a"), &world.admin, json!({ "value": "" }))
+        .await;
+    assert_eq!(small.status, StatusCode::NO_CONTENT, "{small:?}");
+    drop(first);
+    let mut third = Box::pin(world.router.clone().oneshot(endless(&world.admin)));
+    for _ in 0..100 {
+        assert!(futures_util::poll!(&mut third).is_pending(), "what was let go is there again");
+        tokio::task::yield_now().await;
     }
 }

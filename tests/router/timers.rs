@@ -32,9 +32,21 @@ async fn minutes(world: &World, count: u32) -> Vec<(String, i64)> {
 }
 
 async fn activate(world: &World, crons: &[&str]) {
+    activate_with(world, crons, json!([])).await;
+}
+
+async fn activate_with(world: &World, crons: &[&str], objects: serde_json::Value) {
     let mut body = bundle("srv", &[]);
     body["manifest"]["crons"] = json!(crons);
-    body["manifest"]["requires"] = if crons.is_empty() { json!([]) } else { json!(["triggers"]) };
+    let mut requires = Vec::new();
+    if objects != json!([]) {
+        requires.push("durable_objects");
+        body["manifest"]["durable_objects"] = objects;
+    }
+    if !crons.is_empty() {
+        requires.push("triggers");
+    }
+    body["manifest"]["requires"] = json!(requires);
     let path = "/api/v1/tenants/home/servers/srv/versions";
     let deployed = world.api(Method::POST, path, &world.admin, body).await;
     assert!(deployed.status.is_success(), "{deployed:?}");
@@ -54,4 +66,14 @@ async fn a_handler_is_called_in_its_minutes_and_no_more_once_another_version_is_
     assert!(first.iter().all(|(_, at)| *at <= world.clock.now().0));
     activate(&world, &[]).await;
     assert_eq!(minutes(&world, 3).await.len(), 3, "no further one");
+}
+
+/// Looking for one server's alarms may take as long as it likes: nobody's minute waits for it.
+#[tokio::test]
+async fn a_minute_waits_for_nobodys_alarms() {
+    let world = World::new(ScriptedIsolates::new(|_| Scripted::json("{}"))).await;
+    let objects = json!([{ "binding": "ROOMS", "class": "Room" }]);
+    activate_with(&world, &["* * * * *"], objects).await;
+    world.isolates.never_resume();
+    assert_eq!(minutes(&world, 2).await.len(), 2);
 }

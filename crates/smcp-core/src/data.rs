@@ -1,12 +1,13 @@
 //! Looking into the KV namespaces and buckets of a tenant's servers, and changing what is there.
 
-use smcp_types::Result;
+use smcp_types::{Result, TenantId};
 
 use crate::{
     Platform,
     authority::{ManageData, On, Permit, ViewData},
     context::Ctx,
     ports::{HostedBody, TenantRecord},
+    room::Share,
     storage::{
         Storage, Store, check_store_name,
         kv::{Entry, KeyPage, ListKeys, NewEntry},
@@ -32,6 +33,16 @@ impl Platform {
     /// As `authorize`.
     pub fn view_data(&self, ctx: &Ctx, tenant: &TenantRecord) -> Result<Permit<ViewData>> {
         self.authority.authorize(&ctx.caller, On::Tenant(tenant))
+    }
+
+    /// Room in memory for what a tenant's administrator sends or asks for: whoever is slow holds his own tenant's.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no room left.
+    pub fn hold(&self, tenant: TenantId, bytes: usize) -> Result<Share> {
+        let mut share = Share::new(&self.cargo, tenant);
+        share.set(bytes)?;
+        Ok(share)
     }
 
     /// The KV namespaces of a tenant.

@@ -129,6 +129,8 @@ pub struct Platform {
     pub(crate) streams: Arc<Streams>,
     /// Where answers are on their way through.
     pub(crate) answers: Arc<Room>,
+    /// Where what servers have stored is on its way in and out.
+    pub(crate) cargo: Arc<Room>,
     /// Whose deploy is checked when.
     pub(crate) trials: Turns,
     /// When active versions are called without anybody asking.
@@ -211,6 +213,7 @@ impl Platform {
             stopping: Stopping::new(),
             streams: Arc::new(streams),
             answers: Arc::default(),
+            cargo: Arc::default(),
             trials: Turns::default(),
             timers: Timers::default(),
         };

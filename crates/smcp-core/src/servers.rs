@@ -190,10 +190,7 @@ impl Platform {
         if let Some(old) = server.active {
             self.isolates.retire(&version_ref(server, old)).await;
         }
-        if let Err(error) = self.isolates.resume(&active.target).await {
-            // It is active all the same.
-            tracing::error!(server.id = %server.id, %error, "the alarms of a server are not taken up");
-        }
+        self.isolates.resume(&active.target).await;
         let changed = self.server_by_slug(server.tenant, server.slug.as_str()).await?;
         Ok(self.status(changed.ok_or(Error::NotFound("server"))?))
     }
@@ -245,10 +242,12 @@ impl Platform {
             self.isolates.forget(&version).await;
             self.bundles.delete(&version).await?;
         }
+        self.isolates.erase(server.tenant, server.id).await?;
         self.stores.servers.delete(server.tenant, server.id).await?;
         self.secrets.forget_all();
         self.timers.forget(server);
         self.forget_server(server);
+        // Once more: a call that came between may have started it again.
         self.isolates.erase(server.tenant, server.id).await
     }
 

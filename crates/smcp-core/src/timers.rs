@@ -133,12 +133,7 @@ impl Platform {
         self.tasks.detach(Box::pin(async move {
             let resume = |target: Target| {
                 let platform = Arc::clone(&platform);
-                async move {
-                    if let Err(error) = platform.isolates.resume(&target).await {
-                        let server = target.version.server;
-                        tracing::error!(server.id = %server, %error, "the alarms of a server are not taken up");
-                    }
-                }
+                async move { platform.isolates.resume(&target).await }
             };
             stream::iter(targets).for_each_concurrent(READERS, resume).await;
         }));

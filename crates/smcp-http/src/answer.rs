@@ -1,13 +1,13 @@
 //! Bodies in and out: reading a bounded body, writing JSON, the answers of paths that are not there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody as _, to_bytes},
     extract::Request,
     response::{IntoResponse as _, Response},
 };
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use smcp_types::{Error, Refusal, RequestId};
@@ -42,6 +42,29 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body, limit: usiz
         let over =
             std::error::Error::source(&error).is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
         if over { too_large() } else { Error::invalid("the body broke off") }
+    })
+}
+
+/// How much of a body there may be: what it says itself, or the most that is read of it.
+pub(crate) fn size_of(body: &Body, limit: usize) -> usize {
+    let exact = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    exact.map_or(limit, |bytes| bytes.min(limit))
+}
+
+/// The pieces of a body, each in its time.
+pub(crate) fn pieces(app: &App, body: Body) -> impl Stream<Item = Result<Bytes, Error>> + Send + use<> {
+    let platform = Arc::clone(&app.platform);
+    stream::unfold(Some(body.into_data_stream()), move |chunks| {
+        let platform = Arc::clone(&platform);
+        async move {
+            let mut chunks = chunks?;
+            match platform.within(BODY_WITHIN, chunks.next()).await {
+                Some(None) => None,
+                Some(Some(Ok(piece))) => Some((Ok(piece), Some(chunks))),
+                Some(Some(Err(_))) => Some((Err(Error::invalid("the body broke off")), None)),
+                None => Some((Err(Error::invalid("the next piece of the body took longer than 30 s")), None)),
+            }
+        }
     })
 }
 

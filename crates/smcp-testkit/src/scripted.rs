@@ -84,6 +84,7 @@ type Script = Box<dyn Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>>
 /// Isolates that follow a script.
 pub struct ScriptedIsolates {
     script: Script,
+    never_resumes: AtomicBool,
     seen: Mutex<Vec<HostedRequest>>,
     versions: Mutex<Vec<VersionRef>>,
     finished: Arc<AtomicBool>,
@@ -99,6 +100,11 @@ impl ScriptedIsolates {
         })
     }
 
+    /// From now on alarms of servers are looked for and never found.
+    pub fn never_resume(&self) {
+        self.never_resumes.store(true, Ordering::Relaxed);
+    }
+
     /// Answers when the script's future does.
     pub fn waiting(
         script: impl Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>> + Send + Sync + 'static,
@@ -107,6 +113,7 @@ impl ScriptedIsolates {
         Arc::new(Self {
             script: Box::new(script),
             seen: Mutex::default(),
+            never_resumes: AtomicBool::new(false),
             versions: Mutex::default(),
             finished,
             cancelled,
@@ -200,8 +207,10 @@ impl Isolates for ScriptedIsolates {
         Ok(Box::new(ScriptedTrial))
     }
 
-    async fn resume(&self, _: &Target) -> Result<()> {
-        Ok(())
+    async fn resume(&self, _: &Target) {
+        if self.never_resumes.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn erase(&self, _: TenantId, _: ServerId) -> Result<()> {

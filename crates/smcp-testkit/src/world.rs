@@ -65,9 +65,7 @@ impl Isolates for NoIsolates {
         Err(TrialRefused { error: nothing(), logs: Vec::new() })
     }
 
-    async fn resume(&self, _: &Target) -> Result<()> {
-        Ok(())
-    }
+    async fn resume(&self, _: &Target) {}
 
     async fn erase(&self, _: TenantId, _: ServerId) -> Result<()> {
         Ok(())

@@ -168,8 +168,8 @@ impl Isolates for Supervisor {
         Ok(Box::new(started))
     }
 
-    async fn resume(&self, target: &Target) -> Result<()> {
-        self.shared.resume_alarms(target).await
+    async fn resume(&self, target: &Target) {
+        self.shared.resume_alarms(target).await;
     }
 
     async fn erase(&self, tenant: TenantId, server: ServerId) -> Result<()> {

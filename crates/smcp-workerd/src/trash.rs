@@ -3,7 +3,6 @@
 //! moved to the top first.
 
 use std::{
-    ffi::OsString,
     fs,
     io::{self, ErrorKind},
     os::unix::fs::DirBuilderExt as _,
@@ -87,24 +86,31 @@ fn empty_for_ever(folder: &Path, names: &AtomicU64, inbox: &Receiver<()>) {
     }
 }
 
-/// Removes everything in the folder. Stops at the first thing that cannot be removed: it is tried again with the next.
+/// Removes everything in the folder. What cannot be removed keeps nothing else; it is tried again with the next.
+///
+/// # Errors
+/// Why the last thing that is left is left.
 fn empty(top: &Path, names: &AtomicU64) -> io::Result<()> {
     loop {
-        let found: Vec<OsString> =
-            fs::read_dir(top)?.take(1_000).map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        for name in found {
-            let path = top.join(name);
-            if fs::symlink_metadata(&path)?.is_dir() {
-                flatten(&path, top, names)?;
-                fs::remove_dir(&path)?;
-            } else {
-                fs::remove_file(&path)?;
+        let (mut removed, mut stays) = (false, Ok(()));
+        for entry in fs::read_dir(top)? {
+            match remove(&entry?.path(), top, names) {
+                Ok(()) => removed = true,
+                Err(error) => stays = Err(error),
             }
         }
+        if !removed {
+            return stays;
+        }
     }
+}
+
+fn remove(path: &Path, top: &Path, names: &AtomicU64) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return fs::remove_file(path);
+    }
+    flatten(path, top, names)?;
+    fs::remove_dir(path)
 }
 
 /// Removes the files of a folder and moves its folders to the top.

@@ -205,11 +205,8 @@ pub trait Isolates: Send + Sync + 'static {
         bundle: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused>;
 
-    /// Takes a version's alarms up again after the platform has started: a process starts when the first is due.
-    ///
-    /// # Errors
-    /// When what is stored about them cannot be read.
-    async fn resume(&self, target: &Target) -> Result<()>;
+    /// Takes the alarms of a version up, which is the active one: a process starts when the first is due.
+    async fn resume(&self, target: &Target);
 
     /// A server is gone for good: removes what its objects kept.
     ///

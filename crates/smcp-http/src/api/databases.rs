@@ -67,6 +67,7 @@ pub(super) async fn query(
     let querying = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
         let permit = app.platform.manage_data(&ctx, &tenant)?;
+        let _room = app.platform.hold(permit.tenant(), answer::size_of(&body, MAX_QUERY_BYTES))?;
         let query: DatabaseQuery = answer::read_json(&app, &headers, body, MAX_QUERY_BYTES).await?;
         let request = serde_json::to_vec(&query).map_err(Error::internal)?;
         let results = app.platform.query_database(&permit, &database, request.into()).await?;
@@ -102,6 +103,7 @@ pub(super) async fn import(
     let importing = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
         let permit = app.platform.manage_data(&ctx, &tenant)?;
+        let _room = app.platform.hold(permit.tenant(), answer::size_of(&body, MAX_API_BODY_BYTES))?;
         let script: DatabaseScript = answer::read_json(&app, &headers, body, MAX_API_BODY_BYTES).await?;
         let did = app.platform.import_database(&permit, &database, script.sql.into()).await?;
         let did =

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use data_encoding::BASE64;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smcp_api::{KvEntry, KvKey, KvKeyPage, StoreList, StoreSummary};
@@ -88,7 +88,9 @@ pub(super) async fn get(
             metadata: entry.metadata.map(raw).transpose()?,
             expires_at: entry.expires_at.map(|at| at.0),
         };
-        Ok(answer::json(StatusCode::OK, &told))
+        let json = serde_json::to_vec(&told).map_err(Error::internal)?;
+        let room = app.platform.hold(permit.tenant(), json.len())?;
+        Ok(([(header::CONTENT_TYPE, "application/json")], room.hold(json)).into_response())
     };
     getting.await.map_err(|error| Refused { error, request_id: ctx.request_id })
 }
@@ -104,6 +106,7 @@ pub(super) async fn put(
     let putting = async {
         let tenant = app.platform.tenant(&ctx, &tenant).await?;
         let permit = app.platform.manage_data(&ctx, &tenant)?;
+        let _room = app.platform.hold(permit.tenant(), answer::size_of(&body, MAX_ENTRY_BYTES))?;
         let entry: KvEntry = answer::read_json(&app, &headers, body, MAX_ENTRY_BYTES).await?;
         let value = BASE64.decode(entry.value.as_bytes());
         let value = value.map_err(|_| Error::Invalid(Refusal::new("`value` has to be base64")))?;

@@ -25,6 +25,9 @@ use crate::{
     extract::{Path, Query},
 };
 
+/// What an object takes in memory on its way in or out: a piece of content, open and sealed.
+const PIECES: usize = 2 << 20;
+
 /// What an object is to be stored as.
 #[derive(Deserialize)]
 pub(super) struct New {
@@ -82,7 +85,13 @@ pub(super) async fn get(
         let found =
             app.platform.get_object(&permit, &bucket, &key).await?.ok_or(Error::NotFound("object"))?;
         let size = HeaderValue::from(found.object.head.size);
-        let mut response = Body::from_stream(found.body).into_response();
+        let room = app.platform.hold(permit.tenant(), PIECES)?;
+        let content = found.body.map(move |piece| {
+            // Whoever reads slowly has taken it until the last piece.
+            let _room = &room;
+            piece
+        });
+        let mut response = Body::from_stream(content).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, size);
         // Whatever its writer calls it: no browser makes a page of it on our origin.
@@ -105,8 +114,8 @@ pub(super) async fn put(
         let permit = app.platform.manage_data(&ctx, &tenant)?;
         let size = body.size_hint().exact();
         let size = size.ok_or_else(|| Error::Invalid(Refusal::new("an object needs a Content-Length")))?;
-        let broke_off = |_| Error::invalid("the body broke off");
-        let body: HostedBody = Box::pin(body.into_data_stream().map(move |piece| piece.map_err(broke_off)));
+        let _room = app.platform.hold(permit.tenant(), PIECES)?;
+        let body: HostedBody = Box::pin(answer::pieces(&app, body));
         let given = (labels(&new)?, size, body);
         let stored = app.platform.put_object(&permit, (&bucket, &new.key), given).await?;
         let stored = stored.ok_or_else(|| Error::internal("an object without conditions was refused"))?;

@@ -6,7 +6,7 @@ use smcp_core::{
     fleet::Traffic,
     ports::{LogLevel, Target},
 };
-use smcp_types::{Error, Result, ServerId, TenantId, UnixMillis};
+use smcp_types::{ServerId, TenantId, UnixMillis};
 
 use super::{call, shared::Shared};
 use crate::state::Claim;
@@ -31,27 +31,48 @@ pub(super) struct Alarm {
     due: Option<UnixMillis>,
     /// Since when the one that is due has waited for a place.
     waits_since: Option<i64>,
-    /// When a process was last started for an alarm, and the pause after it.
+    pace: Pace,
+}
+
+/// How soon a process may be started for an alarm again.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// When one was last started for an alarm, and the pause after it.
     rung: i64,
     pause: i64,
 }
 
+impl Pace {
+    const NEW: Self = Self { rung: 0, pause: LEAST_PAUSE };
+
+    /// When an alarm rings that is due then, now that its process has ended: who sets one for at once, again and again,
+    /// has not all the starts there are.
+    fn after_end(&mut self, now: i64, due: i64) -> i64 {
+        if now.saturating_sub(self.rung) > CALM {
+            self.pause = LEAST_PAUSE;
+        }
+        due.max(now.saturating_add(self.pause))
+    }
+
+    fn rings(&mut self, now: i64) {
+        *self = Self { rung: now, pause: (self.pause * 2).min(MOST_PAUSE) };
+    }
+}
+
 impl Shared {
     /// Notes which version is active and, if no process has them in hand, when its first alarm is due.
-    pub(super) async fn resume_alarms(self: &Arc<Self>, target: &Target) -> Result<()> {
+    pub(super) async fn resume_alarms(self: &Arc<Self>, target: &Target) {
         let key = (target.version.tenant, target.version.server);
         if !target.keeps_state() {
             self.alarms().remove(&key);
-            return Ok(());
+            return;
         }
-        let new =
-            || Alarm { target: target.clone(), due: None, waits_since: None, rung: 0, pause: LEAST_PAUSE };
+        let new = || Alarm { target: target.clone(), due: None, waits_since: None, pace: Pace::NEW };
         self.alarms().entry(key).or_insert_with(new).target = target.clone();
         if let Some(claim) = self.host.state.try_claim(&target.version) {
-            let due = self.host.state.first_alarm(&claim, &target.manifest).await.map_err(Error::internal)?;
+            let due = self.next_alarm(target, &claim).await;
             self.sleeps(target, due);
         }
-        Ok(())
     }
 
     /// The server is gone.
@@ -59,16 +80,18 @@ impl Shared {
         self.alarms().remove(&(tenant, server));
     }
 
-    /// What a process that has ended leaves to us.
+    /// When the first alarm is due that a process has left to us. Where that cannot be read, the runtime is asked: started
+    /// after a while, it rings what is due.
     pub(super) async fn next_alarm(&self, target: &Target, claim: &Claim) -> Option<UnixMillis> {
         let version = &target.version;
         match self.host.state.first_alarm(claim, &target.manifest).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(tenant.id = %version.tenant, server.id = %version.server, %error, "alarms cannot be read");
-                let what = "[smcp] its alarms cannot be read: they ring when the next call comes".to_owned();
+                let what =
+                    "[smcp] its alarms cannot be read: it is started in ten minutes to ring them".to_owned();
                 self.note(version, LogLevel::Error, what);
-                None
+                Some(UnixMillis(self.host.clock.now().0.saturating_add(CALM)))
             }
         }
     }
@@ -77,11 +100,7 @@ impl Shared {
     pub(super) fn sleeps(&self, target: &Target, due: Option<UnixMillis>) {
         let now = self.host.clock.now().0;
         if let Some(alarm) = self.alarms().get_mut(&(target.version.tenant, target.version.server)) {
-            if now.saturating_sub(alarm.rung) > CALM {
-                alarm.pause = LEAST_PAUSE;
-            }
-            // Who sets an alarm for at once, again and again, has not all the starts there are.
-            alarm.due = due.map(|due| UnixMillis(due.0.max(now.saturating_add(alarm.pause))));
+            alarm.due = due.map(|due| UnixMillis(alarm.pace.after_end(now, due.0)));
             alarm.waits_since = None;
         }
         self.changed.notify_one();
@@ -103,7 +122,7 @@ impl Shared {
             if at.0 <= now {
                 let since = *alarm.waits_since.get_or_insert(now);
                 if since == now {
-                    (alarm.rung, alarm.pause) = (now, (alarm.pause * 2).min(MOST_PAUSE));
+                    alarm.pace.rings(now);
                 }
                 due.push((alarm.target.clone(), now - since >= PATIENCE));
                 at = UnixMillis(now.saturating_add(AGAIN));
@@ -129,5 +148,26 @@ async fn demand(shared: Arc<Shared>, target: Target) {
     if let Err(error) = call::admit(&shared, &target, Traffic::Call).await {
         let version = &target.version;
         tracing::warn!(tenant.id = %version.tenant, server.id = %version.server, %error, "an alarm has to wait");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_that_follow_each_other_are_rung_less_and_less_often() {
+        let (mut pace, mut now, mut gaps) = (Pace::NEW, 1_000_000_000, Vec::new());
+        for _ in 0..8 {
+            // Set for at once, and the process has ended a second later.
+            let rings = pace.after_end(now, now);
+            gaps.push(rings - now);
+            pace.rings(rings);
+            now = rings + 1_000;
+        }
+        assert_eq!(gaps, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(pace.after_end(now, now + 90_000), now + 90_000, "one that is later is in time");
+        now += CALM + 1;
+        assert_eq!(pace.after_end(now, now), now + LEAST_PAUSE, "and after a while all is forgiven");
     }
 }

@@ -14,6 +14,7 @@ use super::{
     Context,
     connection::Connection,
     failure::Failure,
+    stores::{broken_off, unreadable, unwritable},
     table::{grid, table},
     text::safe_lines,
     values,
@@ -155,13 +156,12 @@ fn print(script: impl Read) -> Result<(), Failure> {
 }
 
 fn import(context: &Context, database: &str, file: &Path) -> Result<(), Failure> {
-    let unreadable = |error: io::Error| Failure::input(format!("cannot read {}: {error}", file.display()));
-    let size = fs::metadata(file).map_err(unreadable)?.len();
+    let size = fs::metadata(file).map_err(|error| unreadable(file, &error))?.len();
     if size > MAX_SCRIPT {
         return Err(Failure::input(format!("a script has at most {} MiB", MAX_SCRIPT >> 20))
             .hint("split it: every part is a transaction of its own"));
     }
-    let sql = fs::read_to_string(file).map_err(unreadable)?;
+    let sql = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     let connection = Connection::open(context)?;
     let script = DatabaseScript { sql };
     let did = connection.client.import_database(&connection.tenant()?, database, &script)?;
@@ -181,12 +181,4 @@ fn delete(context: &Context, database: &str, yes: bool) -> Result<(), Failure> {
     let connection = Connection::open(context)?;
     connection.client.delete_database(&connection.tenant()?, database)?;
     context.out.data(&serde_json::json!({ "deleted": database }), || format!("deleted {database}"))
-}
-
-fn unwritable(what: &Path, error: &io::Error) -> Failure {
-    Failure::input(format!("cannot write {}: {error}", what.display()))
-}
-
-fn broken_off(error: &io::Error) -> Failure {
-    Failure::ours(format!("the script broke off: {error}"))
 }

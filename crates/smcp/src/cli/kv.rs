@@ -139,7 +139,7 @@ pub(crate) fn run(context: &Context, args: KvArgs) -> Result<(), Failure> {
             let entry = KvEntry {
                 value: BASE64.encode(&value),
                 metadata,
-                expires_at: expiration.map(|at| at * 1000),
+                expires_at: expiration.map(|at| at.saturating_mul(1000)),
             };
             connection.client.put_kv(&tenant, &namespace.name, &key, &entry)?;
             context.out.data(&serde_json::json!({ "stored": key }), || format!("stored {key}"))

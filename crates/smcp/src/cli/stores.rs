@@ -1,4 +1,4 @@
-//! What `smcp kv` and `smcp objects` share.
+//! What `smcp kv`, `smcp objects` and `smcp d1` share.
 
 use std::{
     io::{self, IsTerminal as _, Read, Write as _},

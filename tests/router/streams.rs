@@ -28,8 +28,9 @@ async fn events_pass_unchanged() {
     let whole = format!(": hello\nid: 1\n{PROGRESS}retry: 5\n{DONE}");
     let answer = whole.clone();
     let world = World::new(ScriptedIsolates::new(move |_| Scripted::events(answer.clone()))).await;
-    let modern = world.mcp_with(&world.user, &[("mcp-protocol-version", "2026-07-28")], call_add()).await;
-    assert_eq!(modern.body, whole);
+    // 2026-07-28 has no ids to come back with.
+    let answer = world.mcp_with(&world.user, &calling_add("2026-07-28"), modern(call_add())).await;
+    assert_eq!(answer.body, format!("{PROGRESS}{DONE}"));
     // On older revisions their ids are ours, whatever the hosted server's are; the rest is what it was.
     let legacy = String::from_utf8(world.mcp(&world.user, call_add()).await.body.to_vec()).unwrap();
     let (ids, rest): (Vec<&str>, Vec<&str>) = legacy.lines().partition(|line| line.starts_with("id: "));

@@ -21,7 +21,7 @@ use smcp_core::{
     },
 };
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Result, ServerId, TenantId};
+use smcp_types::{Error, Result, ServerId, TenantId, UnixMillis};
 
 /// What a scripted server answers.
 #[derive(Clone, Debug)]
@@ -85,6 +85,7 @@ type Script = Box<dyn Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>>
 pub struct ScriptedIsolates {
     script: Script,
     never_resumes: AtomicBool,
+    awake: AtomicBool,
     seen: Mutex<Vec<HostedRequest>>,
     versions: Mutex<Vec<VersionRef>>,
     finished: Arc<AtomicBool>,
@@ -105,6 +106,11 @@ impl ScriptedIsolates {
         self.never_resumes.store(true, Ordering::Relaxed);
     }
 
+    /// From now on every version is said to be awake, or asleep.
+    pub fn awake(&self, awake: bool) {
+        self.awake.store(awake, Ordering::Relaxed);
+    }
+
     /// Answers when the script's future does.
     pub fn waiting(
         script: impl Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>> + Send + Sync + 'static,
@@ -114,6 +120,7 @@ impl ScriptedIsolates {
             script: Box::new(script),
             seen: Mutex::default(),
             never_resumes: AtomicBool::new(false),
+            awake: AtomicBool::new(false),
             versions: Mutex::default(),
             finished,
             cancelled,
@@ -226,7 +233,10 @@ impl Isolates for ScriptedIsolates {
     async fn forget(&self, _: &VersionRef) {}
 
     fn state(&self, _: &VersionRef) -> HostedState {
-        HostedState::Asleep
+        match self.awake.load(Ordering::Relaxed) {
+            true => HostedState::Ready { since: UnixMillis(0) },
+            false => HostedState::Asleep,
+        }
     }
 
     fn health(&self) -> Result<()> {

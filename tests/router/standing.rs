@@ -338,3 +338,57 @@ async fn listening_keeps_a_session_for_a_day() {
     hosted.world.platform.sweep().await.unwrap();
     assert!(listener.is_over().await);
 }
+
+/// Whoever listens hears which lists differ in the version that is the active one now.
+#[tokio::test]
+async fn listeners_hear_of_another_version() {
+    let hosted = Hosted::new("2025-11-25").await;
+    let activate = async |tool: &str| {
+        let digest = hosted.world.deploy("home", "srv", &[("tool", tool)]).await;
+        let path = format!("/api/v1/tenants/home/servers/srv/versions/{digest}/activate");
+        let done = hosted.world.api(Method::POST, &path, &hosted.world.root, json!({})).await;
+        assert_eq!(done.status.as_u16(), 200, "{done:?}");
+    };
+    activate("sum").await;
+    let id = hosted.session("2025-11-25").await;
+    let mut listener = hosted.listen(&id, None).await;
+    assert!(listener.next().await.ends_with("\ndata: \n\n"));
+    activate("product").await;
+    let changed = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    assert_eq!(listener.news().await.0, format!("data: {changed}\n\n"));
+    // The session follows with its next message, and is heard there.
+    assert_eq!(hosted.send(&id, call_add()).await, 200);
+    assert_eq!(hosted.opened(), 2);
+    hosted.say(1, &news(1));
+    assert_eq!(listener.news().await.0, news(1));
+    assert!(hosted.feeds.lock().unwrap()[0].unbounded_send(Ok(Bytes::new())).is_err(), "the old one is closed");
+}
+
+/// An old client's one stream has what is said unasked, too.
+#[tokio::test]
+async fn old_clients_hear_it_as_well() {
+    let hosted = Hosted::new("2025-03-26").await;
+    let bearer = format!("Bearer {}", hosted.world.user);
+    let headers = [("authorization", bearer.as_str()), MCP[0], ("accept", "text/event-stream")];
+    let opened = hosted.world.open(Method::GET, "/t/home/srv/sse", &headers, "").await;
+    let mut listener = Listener(opened.into_body().into_data_stream());
+    let first = listener.next().await;
+    let path = first.strip_prefix("event: endpoint\ndata: ").unwrap().trim().to_owned();
+    for message in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+    ] {
+        let sent = hosted.world.send(Method::POST, &path, &headers, message.to_string()).await;
+        assert_eq!(sent.status.as_u16(), 202);
+        if message["id"] == 1 {
+            assert!(listener.next().await.contains("protocolVersion"));
+        }
+        // A message is carried out while somebody reads.
+        for _ in 0..5 {
+            assert!(listener.is_silent().await);
+        }
+    }
+    hosted.say(0, &news(1));
+    assert_eq!(listener.next().await, news(1));
+}

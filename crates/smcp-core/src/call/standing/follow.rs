@@ -1,7 +1,7 @@
 //! What listeners are told when another version of their server becomes the active one.
 
 use serde_json::{Value, json};
-use smcp_mcp::{Definitions, ListKind, sse};
+use smcp_mcp::{Definitions, Era, ListKind, sse};
 use smcp_types::Result;
 
 use crate::{Platform, servers::ActiveVersion};
@@ -12,7 +12,7 @@ impl Platform {
     pub(crate) async fn listeners_follow(&self, old: &Definitions, new: &ActiveVersion) -> Result<()> {
         let news = changed(old, &new.definitions);
         for standing in self.standings.all(|standing| standing.server == new.target.version.server) {
-            if !new.definitions.revisions.contains(&standing.revision) {
+            if new.definitions.latest_of(Era::Legacy).is_none() {
                 if let Some(record) = self.stores.sessions.get(standing.tenant, standing.session).await? {
                     self.end_session(&record).await?;
                 }

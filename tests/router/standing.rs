@@ -18,7 +18,10 @@ use smcp_types::Result;
 const PATH: &str = "/t/home/srv/mcp";
 
 fn news(n: u32) -> String {
-    format!("data: {}\n\n", json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "n": n } }))
+    format!(
+        "data: {}\n\n",
+        json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "n": n } })
+    )
 }
 
 /// One end of a stream from the hosted server.
@@ -51,9 +54,7 @@ impl Hosted {
                 return Scripted::json(answer.to_string()).header("mcp-session-id", "inner");
             }
             match message.get("id") {
-                Some(id) => {
-                    Scripted::json(json!({ "jsonrpc": "2.0", "id": id, "result": {} }).to_string())
-                }
+                Some(id) => Scripted::json(json!({ "jsonrpc": "2.0", "id": id, "result": {} }).to_string()),
                 None => Scripted { status: 202, ..Scripted::json("") },
             }
         });
@@ -287,7 +288,9 @@ async fn a_broken_stream_is_opened_again_but_not_at_once() {
 /// Whatever is no request and no notification ends the stream from the server; no client sees it.
 #[tokio::test]
 async fn garbage_is_heard_by_nobody() {
-    for garbage in ["data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n", "data: hello\n\n", "data: [1]\n\n"] {
+    for garbage in
+        ["data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n", "data: hello\n\n", "data: [1]\n\n"]
+    {
         let hosted = Hosted::new("2025-06-18").await;
         let id = hosted.session("2025-06-18").await;
         let mut listener = hosted.listen(&id, None).await;
@@ -361,7 +364,10 @@ async fn listeners_hear_of_another_version() {
     assert_eq!(hosted.opened(), 2);
     hosted.say(1, &news(1));
     assert_eq!(listener.news().await.0, news(1));
-    assert!(hosted.feeds.lock().unwrap()[0].unbounded_send(Ok(Bytes::new())).is_err(), "the old one is closed");
+    assert!(
+        hosted.feeds.lock().unwrap()[0].unbounded_send(Ok(Bytes::new())).is_err(),
+        "the old one is closed"
+    );
 }
 
 /// An old client's one stream has what is said unasked, too.

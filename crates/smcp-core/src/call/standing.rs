@@ -65,7 +65,9 @@ impl Standings {
 
     /// The server is gone, and so is all that listens to it.
     pub(crate) fn end_of(&self, server: ServerId) {
-        self.all(|standing| standing.server == server).iter().for_each(|standing| self.end(&standing.session));
+        self.all(|standing| standing.server == server)
+            .iter()
+            .for_each(|standing| self.end(&standing.session));
     }
 
     fn all(&self, which: impl Fn(&Standing) -> bool) -> Vec<Arc<Standing>> {
@@ -108,7 +110,7 @@ impl Standing {
             begun: record.created_at,
             revision: session.revision,
             owner,
-            streams: AsyncMutex::default(),
+            streams: AsyncMutex::new(Vec::with_capacity(1)),
             upstream: Upstream::default(),
             ended: Stopping::new(),
             unread: AtomicU32::new(0),

@@ -43,6 +43,10 @@ impl Keep for Ticket {
             self.shared.listens(&self.version, self.generation);
         }
     }
+
+    fn only_listens(&self) -> bool {
+        self.traffic == Traffic::Stream
+    }
 }
 
 impl Drop for Ticket {

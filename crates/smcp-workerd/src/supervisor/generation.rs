@@ -91,7 +91,7 @@ async fn live(
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
     let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
-    shared.started(version, generation, Ready { link, account, workload, gone });
+    shared.started(version, generation, Ready { link, account, workload, gone, end_streams: Arc::default() });
     let overrun = process.overrun();
     let overflow = process.overflow(&shared.host.state);
     let cause = tokio::select! {

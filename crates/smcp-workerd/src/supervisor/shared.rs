@@ -67,6 +67,8 @@ pub(crate) struct Ready {
     pub(crate) workload: Arc<Workload>,
     /// Why the process is gone; set after the fleet has heard of it.
     pub(crate) gone: watch::Receiver<Option<End>>,
+    /// Whether those who only listen have to go.
+    pub(crate) end_streams: Arc<watch::Sender<bool>>,
 }
 
 impl Shared {

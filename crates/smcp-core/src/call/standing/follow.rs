@@ -35,6 +35,7 @@ fn changed(old: &Definitions, new: &Definitions) -> Vec<sse::Event> {
     let tells = |name: &str| old.capabilities[name]["listChanged"] == Value::Bool(true);
     let differs = |kinds: &[ListKind]| kinds.iter().any(|kind| old.items(*kind) != new.items(*kind));
     let named = lists.iter().filter(|(name, kinds)| tells(name) && differs(kinds));
-    let message = |name: &str| json!({ "jsonrpc": "2.0", "method": format!("notifications/{name}/list_changed") });
+    let message =
+        |name: &str| json!({ "jsonrpc": "2.0", "method": format!("notifications/{name}/list_changed") });
     named.map(|(name, _)| sse::Event::message(message(name).to_string())).collect()
 }

@@ -186,6 +186,7 @@ fn config_explains_every_setting() {
     egress.networks            none                      default             -                       SMCP_EGRESS_NETWORKS       networks that are not public and that single servers may reach: tenant/server=10.1.0.0/16
     egress.resolver            the system's              default             -                       SMCP_EGRESS_RESOLVER       the name server that hosts of requests to the outside are looked up at
     egress.roots               none                      default             -                       SMCP_EGRESS_ROOTS          a PEM file of certificate authorities that are believed beside the system's
+    storage.tenant_mb          1024                      default             -                       SMCP_STORAGE_TENANT_MB     MiB
     sandbox.without            none                      default             --sandbox-without       SMCP_SANDBOX_WITHOUT       layers of the sandbox that hosted code runs without
     sandbox.strict             false                     default             --sandbox-strict        SMCP_SANDBOX_STRICT        whether any system call that workerd was not seen to use ends the process
     sandbox.uid_base           -                         default             -                       SMCP_SANDBOX_UID_BASE      the first of the 65536 user ids for servers

@@ -166,7 +166,14 @@ impl Platform {
     async fn mend(&self, version: &VersionRef, bundle: &Bundle) -> Result<()> {
         match self.bundles.load(version).await {
             Ok(_) => Ok(()),
-            Err(Error::Damaged(_) | Error::Internal(_)) => self.bundles.put(version, bundle).await,
+            Err(Error::Damaged(_) | Error::Internal(_)) => {
+                self.bundles.put(version, bundle).await?;
+                if self.stores.versions.get(version).await?.is_none() {
+                    // Its server was deleted meanwhile, and its blob before this put it back.
+                    self.bundles.delete(version).await?;
+                }
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -23,15 +23,17 @@ use smcp_core::ports::{Clock, HostedBody, Workload};
 use smcp_types::{Error, Refusal};
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::Semaphore,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
 };
 
 use super::{Services, data};
 use crate::{run_folder::Socket, turns::Turns};
 
-/// Connections that are served at once; more are closed unheard.
+/// Connections that are served at once.
 const CONNECTIONS: usize = 64;
+/// How long one more waits for the place of another, idle ones being closed meanwhile; then it is closed unheard.
+const WAIT: Duration = Duration::from_secs(1);
 /// How long a connection may be idle, or take for a head: one that trickles must not keep its place.
 const HEAD: Duration = Duration::from_secs(10);
 /// Longest head of a request, in bytes.
@@ -128,6 +130,7 @@ async fn accept<F, A>(
     A: Future<Output = Response<HostedBody>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowded = watch::Sender::new(());
     // What is served ends with the counter: its process has gone.
     let mut served = tokio::task::JoinSet::new();
     loop {
@@ -136,23 +139,50 @@ async fn accept<F, A>(
             clock.sleep(PAUSE).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (workload, serve) = (Arc::clone(&workload), serve.clone());
+        let Some(place) = place(&places, &crowded, &*clock).await else { continue };
+        let (workload, serve, crowded) = (Arc::clone(&workload), serve.clone(), crowded.subscribe());
         served.spawn(async move {
-            connection(stream, (workload, after), serve).await;
+            connection(stream, (workload, after), crowded, serve).await;
             drop(place);
         });
     }
 }
 
-async fn connection<F, A>(stream: UnixStream, (workload, after): (Arc<Workload>, After), serve: F)
-where
+/// A place for one more connection. When all are taken, those that are idle are closed: the runtime keeps one from each
+/// call that has not been idle for long enough.
+async fn place(
+    places: &Arc<Semaphore>,
+    crowded: &watch::Sender<()>,
+    clock: &dyn Clock,
+) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    crowded.send_replace(());
+    tokio::select! {
+        place = Arc::clone(places).acquire_owned() => place.ok(),
+        () = clock.sleep(WAIT) => None,
+    }
+}
+
+async fn connection<F, A>(
+    stream: UnixStream,
+    (workload, after): (Arc<Workload>, After),
+    mut crowded: watch::Receiver<()>,
+    serve: F,
+) where
     F: Fn(Arc<Workload>, Request<HostedBody>) -> A + Send + Sync,
     A: Future<Output = Response<HostedBody>> + Send + 'static,
 {
+    let answered = Notify::new();
     let answer = service_fn(|request: Request<Incoming>| {
         let served = serve(Arc::clone(&workload), request.map(incoming));
-        async move { Ok::<_, Infallible>(served.await.map(outgoing)) }
+        let answered = &answered;
+        async move {
+            let answer = served.await.map(outgoing);
+            answered.notify_one();
+            Ok::<_, Infallible>(answer)
+        }
     });
     let (stream, _) = Turns::new(stream);
     let mut http = http1::Builder::new();
@@ -161,8 +191,19 @@ where
         After::Kept => true,
         After::Closed => false,
     });
+    let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
+    // One that was never answered has a request on its way.
+    let may_close = async {
+        answered.notified().await;
+        // Its sender lives as long as who accepts.
+        let _ = crowded.changed().await;
+    };
     // A broken connection is the hosted code's own loss.
-    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+    tokio::select! {
+        _ = &mut served => return,
+        () = may_close => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
 }
 
 fn incoming(body: Incoming) -> HostedBody {

@@ -298,7 +298,7 @@ fn a_quota_is_a_bound_and_its_end_is_clean() {
             Err(said) => break said,
         }
     };
-    assert_eq!(said, format!("Exceeded maximum DB size of {QUOTA} bytes: SQLITE_FULL"));
+    assert_eq!(said, format!("Exceeded maximum DB size of {QUOTA} bytes (storage.database_mb): SQLITE_FULL"));
     assert!((8..=10).contains(&stored), "{stored}");
     assert_eq!(bench.rows("SELECT count(*) FROM t"), json!([[stored]]));
     bench.rows("DELETE FROM t");

@@ -402,7 +402,7 @@ async fn quotas_bound_what_is_stored() {
     let bench = Bench::new(limits);
     bench.rows("a", "CREATE TABLE t (a)").await;
     let said = bench.refused("a", "INSERT INTO t VALUES (zeroblob(300000))").await;
-    assert_eq!(said, "Exceeded maximum DB size of 200000 bytes: SQLITE_FULL");
+    assert_eq!(said, "Exceeded maximum DB size of 200000 bytes (storage.database_mb): SQLITE_FULL");
     bench.rows("a", "INSERT INTO t VALUES (zeroblob(100000))").await;
     bench.rows("b", "SELECT 1").await;
     let said = bench.refused("c", "SELECT 1").await;

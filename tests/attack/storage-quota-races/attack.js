@@ -1,6 +1,6 @@
 // A tenant may store 8 MiB. What was acknowledged is read again, and so is what was not.
 const SIZE = 1 << 19;
-const MANY = 48;
+const MANY = 24;
 // One for all: what the process itself holds is not what this is about.
 const value = new Uint8Array(SIZE).fill(65);
 const values = {

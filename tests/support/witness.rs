@@ -41,7 +41,8 @@ impl Witness {
     /// When it cannot: the test runs as root, or shows nothing.
     pub fn between(process: u32, data: &Path, folder: &Path) -> Self {
         let ways_out = std::fs::read_dir(data.join("run")).unwrap().flatten().map(|entry| entry.path());
-        let ways_out: Vec<_> = ways_out.filter(|path| path.extension().is_some_and(|end| end == "e")).collect();
+        let ways_out: Vec<_> =
+            ways_out.filter(|path| path.extension().is_some_and(|end| end == "e")).collect();
         let [way_out] = &ways_out[..] else { panic!("not one process that is awake: {ways_out:?}") };
         let place = folder.join("witness.sock");
         let listener = UnixListener::bind(&place).unwrap();

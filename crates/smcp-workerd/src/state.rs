@@ -300,7 +300,10 @@ mod tests {
         assert!(held.entries == 3 && (100_000..200_000).contains(&held.bytes), "{held:?}");
         assert!(!held.is_over(DEFAULT_QUOTA) && held.is_over(1_000));
         let rest = |quota, took| held.rest(quota, Duration::from_millis(took)).as_millis();
-        assert_eq!([rest(DEFAULT_QUOTA, 1), rest(DEFAULT_QUOTA, 50), rest(DEFAULT_QUOTA, 900)], [500, 1_000, 2_000]);
+        assert_eq!(
+            [rest(DEFAULT_QUOTA, 1), rest(DEFAULT_QUOTA, 50), rest(DEFAULT_QUOTA, 900)],
+            [500, 1_000, 2_000]
+        );
         assert_eq!([rest(held.bytes, 0), rest(held.bytes + (100 << 20), 0)], [25, 100]);
         fs::create_dir_all(class.join("b/c/d")).unwrap();
         assert!(measure(folder.path()).is_err(), "nobody makes folders there who means well");

@@ -38,6 +38,11 @@ fn what_hosted_code_stores_stays_and_survives_kill_9() {
     node.kill_and_restart();
     let second = call(&node, "demo");
     assert!(second.contains("2|test|line 1|2|a/b|count"), "{second}");
+    let home = node.folder.path();
+    let put = node.shell(home, "printf 'from a pipe' | smcp kv put keeper-notes piped --file -", &[]);
+    assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
+    let get = node.shell(home, "smcp kv get keeper-notes piped", &[]);
+    assert_eq!(get.stdout, b"from a pipe", "{}", String::from_utf8_lossy(&get.stderr));
 }
 
 const DATABASE: &str = "[[d1]]\nbinding = \"DB\"\ndatabase = \"notes\"\n";

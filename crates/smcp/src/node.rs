@@ -460,7 +460,7 @@ fn announce(
             line(serde_json::json!({ "event": "first_key", "key": key }).to_string())?;
         } else {
             line(format!(
-                "The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login\n"
+                "The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login --endpoint {origin}\n"
             ))?;
         }
     }

@@ -104,7 +104,8 @@ fn times_that_nobody_hears_are_warned_of() {
     let deaf = node.deploy("deaf", manifest, ADDER);
     let talk = String::from_utf8_lossy(&deaf.stdout) + String::from_utf8_lossy(&deaf.stderr);
     assert!(deaf.status.success() && talk.contains("exports no `scheduled` handler"), "{talk}");
-    let hearing = ADDER.replace("export default {", "export default {\n  async scheduled() { console.log('rang'); },");
+    let hearing =
+        ADDER.replace("export default {", "export default {\n  async scheduled() { console.log('rang'); },");
     let heard = node.deploy("hearing", manifest, &hearing);
     let talk = String::from_utf8_lossy(&heard.stdout) + String::from_utf8_lossy(&heard.stderr);
     assert!(heard.status.success() && !talk.contains("scheduled"), "{talk}");

@@ -236,7 +236,10 @@ fn the_master_key_is_replaced_and_a_kill_leaves_one_that_fits() {
     assert_eq!(call(&node, 0), "good 306");
     let refused = node.try_cli(&node.admin, &["keys", "rotate-master", "--tenant", "demo"]);
     let talk = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(1) && talk.contains("is the platform's, and this key is a tenant's"), "{talk}");
+    assert!(
+        refused.status.code() == Some(1) && talk.contains("is the platform's, and this key is a tenant's"),
+        "{talk}"
+    );
 }
 
 #[test]

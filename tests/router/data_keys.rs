@@ -89,7 +89,7 @@ async fn destroyed_code_can_only_come_again_from_outside() {
     let activate = format!("{deploy}/{digest}/activate");
     let refused = world.api(Method::POST, &activate, &world.admin, json!({})).await;
     let (status, problem) = (refused.status.as_u16(), refused.json());
-    let told = problem["detail"].as_str().unwrap();
+    let told = problem["detail"].as_str().unwrap_or_else(|| panic!("{status} {problem}"));
     assert!(status == 409 && told.starts_with(&format!("version {digest} cannot be started: ")), "{problem}");
     assert!(told.contains("under a key that has been destroyed"), "{problem}");
     assert_eq!(problem["hint"], "deploy it again: smcp deploy");

@@ -24,7 +24,8 @@ use crate::{
 const INSPECTION: Duration = Duration::from_secs(20);
 
 /// The warning of a manifest with times and code without a handler for them.
-const NOTHING_HEARS: &str = "`triggers` names times, and the main module exports no `scheduled` handler: nothing is called at them";
+const NOTHING_HEARS: &str =
+    "`triggers` names times, and the main module exports no `scheduled` handler: nothing is called at them";
 
 /// What a deploy made or found.
 #[derive(Clone, Debug)]

@@ -178,10 +178,10 @@ impl Platform {
         self.authority.authorize::<Deploy>(&ctx.caller, On::Server(server))?;
         let version = version_ref(server, digest);
         let record = self.stores.versions.get(&version).await?.ok_or(Error::NotFound("version"))?;
+        self.can_start(&version).await?;
         if server.active == Some(digest) {
             return Ok(self.status(server.clone()));
         }
-        self.can_start(&version).await?;
         // The next call should find it awake.
         let active = self.parse_version(version, &record).await?;
         self.isolates.warm(&active.target);

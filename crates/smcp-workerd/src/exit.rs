@@ -188,7 +188,12 @@ mod tests {
                 "Uncaught Error: a\n  at b",
             ),
             (code(1), None, vec![], "exited with code 1"),
-            (code(0), FINISH, vec![], "was stopped by the platform: nobody called for a while (node.idle_after)"),
+            (
+                code(0),
+                FINISH,
+                vec![],
+                "was stopped by the platform: nobody called for a while (node.idle_after)",
+            ),
             (code(0), None, vec![], "ended by itself"),
             (9, None, vec![], "was killed from outside: the machine may be out of memory"),
             (9, FINISH, vec![], "was stopped by the platform: nobody called for a while (node.idle_after)"),
@@ -216,7 +221,8 @@ mod tests {
         for raw in [31, 159 << 8] {
             assert_eq!(said(raw, None, &[]), Cause::forbidden(FORBIDDEN));
         }
-        assert_eq!(said(31, FINISH, &[]), Cause::new(STOPPED), "nobody knows who did it, at its end");
+        let stopped = Cause::new(format!("{STOPPED}: {}", reason_of(Why::Idle)));
+        assert_eq!(said(31, FINISH, &[]), stopped, "nobody knows who did it, at its end");
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn a_refusal_says_which_line_would_allow() {
     );
     assert_eq!(
         advice(Decision::Port, Scheme::Https, 25),
-        "no rule lets requests out to port 25, where another protocol is spoken",
+        "no rule of egress.allow lets requests out to port 25, where another protocol is spoken",
         "a line that a deploy would refuse is no advice"
     );
     assert_eq!(advice(Decision::Allowed, Scheme::Https, 443), "");

@@ -90,7 +90,9 @@ impl Shared {
         let (answer, promise) = oneshot::channel();
         let id = state.next_waiter;
         state.next_waiter += 1;
-        state.waiters.insert(id, Waiter { version: *version, server: target.manifest.name.clone(), traffic, answer });
+        state
+            .waiters
+            .insert(id, Waiter { version: *version, server: target.manifest.name.clone(), traffic, answer });
         drop(state);
         self.changed.notify_one();
         Ok(Admitted::Later { id, promise })

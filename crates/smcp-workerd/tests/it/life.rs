@@ -138,7 +138,10 @@ async fn a_shutdown_is_graceful_and_has_an_end() {
     let ((finished, killed), ()) = tokio::join!(calls, shutdown);
     assert_eq!(finished.unwrap(), (200, "2".to_owned()));
     let Err(Error::Hosted(refusal)) = killed else { panic!("killed") };
-    assert_eq!(refusal.message, "the server's process ended during the call: was stopped by the platform: the platform stops");
+    assert_eq!(
+        refusal.message,
+        "the server's process ended during the call: was stopped by the platform: the platform stops"
+    );
     assert!(matches!(stage.get(&slow, "/").await, Err(Error::Unavailable(_))));
     assert!(stage.supervisor.health().is_err());
     assert_eq!(stage.sockets(), 0);

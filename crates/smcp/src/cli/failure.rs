@@ -136,7 +136,9 @@ impl From<Problem> for Failure {
 fn where_to_look(detail: &str) -> Option<String> {
     let rest = detail.strip_prefix("no such ")?;
     let hint = match rest.split(':').next().unwrap_or(rest) {
-        "tenant" => "smcp whoami says which tenant your key is of; only the platform's administrators see others",
+        "tenant" => {
+            "smcp whoami says which tenant your key is of; only the platform's administrators see others"
+        }
         "server" => "smcp servers list shows those of the tenant; --tenant SLUG names another tenant",
         "version" => "smcp versions list, with the server's name, shows them",
         "secret" => "smcp secrets list --server, with the server's name, shows them",

@@ -31,7 +31,9 @@ mod tests {
     #[test]
     fn a_key_has_its_name_and_strangers_their_id() {
         let makers = Makers(BTreeMap::from([("abc".to_owned(), "laptop".to_owned())]));
-        for (principal, name) in [("key:tenant:abc", "laptop"), ("key:other:def", "def"), ("system", "system")] {
+        for (principal, name) in
+            [("key:tenant:abc", "laptop"), ("key:other:def", "def"), ("system", "system")]
+        {
             assert_eq!(makers.name(principal), name);
         }
     }

@@ -171,7 +171,8 @@ impl Bucket<'_> {
     fn export(&self, context: &Context, folder: &Path) -> Result<(), Failure> {
         let All { objects, unreadable } = self.all("")?;
         if let Some(key) = unreadable.first() {
-            let message = format!("{} objects of {} cannot be read, the first is {key}", unreadable.len(), self.name);
+            let message =
+                format!("{} objects of {} cannot be read, the first is {key}", unreadable.len(), self.name);
             let hint = format!("restore them from a backup, or delete them: smcp objects keys {}", self.name);
             return Err(Failure::ours(message).hint(hint));
         }

@@ -10,7 +10,8 @@ use clap::{Args, Subcommand};
 use smcp_api::{Secret, SecretValue};
 
 use super::{
-    Context, connection::Connection, failure::Failure, makers::Makers, table::table, terminal, text::time, values,
+    Context, connection::Connection, failure::Failure, makers::Makers, table::table, terminal, text::time,
+    values,
 };
 
 /// Largest value, in bytes; the platform checks again.

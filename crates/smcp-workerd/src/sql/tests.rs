@@ -306,6 +306,28 @@ fn a_quota_is_a_bound_and_its_end_is_clean() {
 }
 
 #[test]
+fn a_quota_that_is_lowered_takes_nothing_away() {
+    let mut bench = Bench::new();
+    bench.rows("CREATE TABLE t (a)");
+    for _ in 0..8 {
+        bench.rows("INSERT INTO t VALUES (zeroblob(100000))");
+    }
+    let Bench { database, _folder } = bench;
+    drop(database);
+    let hello = Hello { quota: QUOTA / 4, ..hello(5_000) };
+    let database = Database::open(&hello, Some(&_folder.path().join(FILE))).unwrap();
+    let mut bench = Bench { database, _folder };
+    assert_eq!(bench.rows("SELECT count(*) FROM t"), json!([[8]]));
+    let said = bench.refused("INSERT INTO t VALUES (zeroblob(1000000))");
+    assert_eq!(
+        said,
+        format!("Exceeded maximum DB size of {} bytes (storage.database_mb): SQLITE_FULL", QUOTA / 4)
+    );
+    bench.rows("DELETE FROM t WHERE rowid > 1");
+    assert_eq!(bench.rows("SELECT count(*) FROM t"), json!([[1]]));
+}
+
+#[test]
 fn full_text_and_spatial_indices_work() {
     let mut bench = Bench::new();
     bench.rows("CREATE VIRTUAL TABLE f USING fts5(a); INSERT INTO f VALUES ('hello world')");

@@ -94,12 +94,20 @@ impl Stage {
         for (actor, manifest) in
             [(Actor::Hostile, "hostile.toml"), (Actor::Opened, "opened.toml"), (Actor::Owner, "owner.toml")]
         {
-            stage.deploy(actor, manifest, cases, prober)?;
+            // Races hold a lot at once; what the process may hold is not what they are about.
+            let limits = if quotas.is_empty() { "" } else { "[limits]\nmemory_mb = 512\n" };
+            stage.deploy(actor, (manifest, limits), cases, prober)?;
         }
         Ok(stage)
     }
 
-    fn deploy(&self, actor: Actor, manifest: &str, cases: &[&Case], prober: bool) -> Result<()> {
+    fn deploy(
+        &self,
+        actor: Actor,
+        (manifest, limits): (&str, &str),
+        cases: &[&Case],
+        prober: bool,
+    ) -> Result<()> {
         let (tenant, server) = actor.place();
         let project = self.folder.path().join(format!("{tenant}-{server}"));
         bundle(cases, &project)?;
@@ -108,7 +116,7 @@ impl Stage {
         if !prober {
             text.push_str(&fs::read_to_string(workspace::root().join(SHARED).join("durable.toml"))?);
         }
-        fs::write(project.join("smcp.toml"), format!("name = \"{server}\"\n{text}"))?;
+        fs::write(project.join("smcp.toml"), format!("name = \"{server}\"\n{text}{limits}"))?;
         let publisher = if actor == Actor::Owner { &self.keys.neighbour } else { &self.keys.publisher };
         let words = ["deploy", &project.to_string_lossy(), "--tenant", tenant];
         self.platform.cli(Some(publisher), &words)?;

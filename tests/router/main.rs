@@ -12,6 +12,8 @@ mod keys;
 mod limits;
 mod logs;
 mod modern;
+mod old_sse;
+mod resume;
 mod secrets;
 mod sessions;
 mod stores;

@@ -1,6 +1,12 @@
 //! Sessions: the id a client holds is ours, sealed, and of use to nobody else (P3, DESIGN 5).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -141,16 +147,74 @@ async fn sessions_end() {
     assert_eq!(call(&world, &world.user, &busy).await.status.as_u16(), 404, "a day old");
 }
 
-#[tokio::test]
-async fn another_version_begins_anew() {
-    let world = World::new(stateful()).await;
-    let id = begin(&world, &world.user).await;
-    let digest = world.deploy("home", "srv", &[("X", "2")]).await;
+async fn activate_another(world: &World, word: &str) {
+    let digest = world.deploy("home", "srv", &[("X", word)]).await;
     let path = format!("/api/v1/tenants/home/servers/srv/versions/{digest}/activate");
     assert_eq!(world.api(Method::POST, &path, &world.admin, json!({})).await.status.as_u16(), 200);
-    assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 404);
+}
+
+/// What hosted code has seen, by method.
+fn methods(world: &World) -> Vec<String> {
+    let method =
+        |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap_or_default()["method"].to_string();
+    world.isolates.seen().iter().map(|request| method(&request.body).replace('"', "")).collect()
+}
+
+/// A session goes along to a version that agrees to what its client was told, and ends with one that does not.
+#[tokio::test]
+async fn another_version_is_told_of_the_session() {
+    let agrees = Arc::new(AtomicBool::new(true));
+    let revision = Arc::clone(&agrees);
+    let isolates = ScriptedIsolates::new(move |request| {
+        if !String::from_utf8_lossy(&request.body).contains("\"initialize\"") {
+            return Scripted::json(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+        }
+        let revision = if revision.load(Ordering::SeqCst) { "2025-06-18" } else { "2025-03-26" };
+        let result = json!({ "jsonrpc": "2.0", "id": 7, "result": { "protocolVersion": revision,
+            "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } } });
+        Scripted::json(result.to_string()).header("mcp-session-id", "another")
+    });
+    let world = World::new(isolates).await;
     let id = begin(&world, &world.user).await;
-    assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200);
+    activate_another(&world, "2").await;
+    for _ in 0..2 {
+        assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200);
+    }
+    let expected = ["initialize", "initialize", "notifications/initialized", "tools/call", "tools/call"];
+    assert_eq!(methods(&world), expected, "told once");
+    assert_eq!(world.isolates.seen().last().unwrap().headers["mcp-session-id"], "another");
+    agrees.store(false, Ordering::SeqCst);
+    activate_another(&world, "3").await;
+    for _ in 0..2 {
+        assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 404);
+    }
+}
+
+/// A process that was started anew has lost its sessions: it is told of them again, and the client notices nothing.
+#[tokio::test]
+async fn a_session_survives_the_hosted_process() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&given);
+    let isolates = ScriptedIsolates::new(move |request| {
+        if String::from_utf8_lossy(&request.body).contains("\"initialize\"") {
+            let inner = format!("process-{}", count.fetch_add(1, Ordering::SeqCst));
+            let result = json!({ "jsonrpc": "2.0", "id": 7, "result": { "protocolVersion": "2025-06-18",
+                "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } } });
+            return Scripted::json(result.to_string()).header("mcp-session-id", inner);
+        }
+        if request.headers["mcp-session-id"] == "process-0" {
+            return Scripted::of(404, "application/json", "{}");
+        }
+        Scripted::json(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#)
+    });
+    let world = World::new(isolates).await;
+    let id = begin(&world, &world.user).await;
+    for _ in 0..2 {
+        assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200);
+    }
+    assert_eq!(given.load(Ordering::SeqCst), 2);
+    let world = world.restarted().await;
+    assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200, "nor does it of ours");
 }
 
 #[tokio::test]

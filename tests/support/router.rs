@@ -104,8 +104,24 @@ pub const MCP: [(&str, &str); 2] =
 impl World {
     /// The world over this hosted code.
     pub async fn new(isolates: Arc<ScriptedIsolates>) -> Self {
-        let clock = Arc::new(FakeClock::default());
-        let memory = Arc::new(MemoryStores::default());
+        let (mut world, root) = Self::over(isolates, Arc::default(), Arc::default()).await;
+        world.root = root.unwrap();
+        world.furnish().await;
+        world
+    }
+
+    /// The same world after the platform was killed and started again: nothing is left but what was stored.
+    pub async fn restarted(self) -> Self {
+        let (world, _) = Self::over(self.isolates, self.stores, self.clock).await;
+        let Self { root, admin, user, reader, neighbour, .. } = self;
+        Self { root, admin, user, reader, neighbour, ..world }
+    }
+
+    async fn over(
+        isolates: Arc<ScriptedIsolates>,
+        memory: Arc<MemoryStores>,
+        clock: Arc<FakeClock>,
+    ) -> (Self, Option<String>) {
         let stores = memory.clone().as_stores();
         let entropy = Arc::new(CountingEntropy::default());
         let keys_clock: Arc<dyn Clock> = clock.clone();
@@ -138,8 +154,8 @@ impl World {
         let Opened { platform, first_key } = Platform::open(settings, ports).await.unwrap();
         let platform = Arc::new(platform);
         let router = smcp_http::router(Arc::clone(&platform));
-        let root = first_key.unwrap().key.expose().clone();
-        let mut world = Self {
+        let root = first_key.map(|issued| issued.key.expose().clone());
+        let world = Self {
             router,
             clock,
             isolates,
@@ -148,14 +164,13 @@ impl World {
             secrets,
             platform,
             databases,
-            root,
+            root: String::new(),
             admin: String::new(),
             user: String::new(),
             reader: String::new(),
             neighbour: String::new(),
         };
-        world.furnish().await;
-        world
+        (world, root)
     }
 
     async fn furnish(&mut self) {

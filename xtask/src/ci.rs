@@ -75,6 +75,7 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("compare", minutes(2), xtask(&["compare"])),
         Step::new("conformance", minutes(3), xtask(&["conformance"])),
         Step::new("soak", minutes(3), xtask(&["soak"])),
+        Step::new("resume", minutes(4), xtask(&["resume"])),
         Step::new("attack", minutes(7), xtask(&["attack"])),
     ])
 }

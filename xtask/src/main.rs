@@ -23,6 +23,7 @@ mod processes;
 mod programs;
 mod random;
 mod report;
+mod resume;
 mod setup;
 mod signals;
 mod smoke;
@@ -60,7 +61,10 @@ usage: cargo xtask <chore>
   conformance [--full] [--release]
                             the official suite through the platform beside the same server bare, for every revision
   soak [--full] [--kills N] [--seed N]
-                            versions change under load, the platform is killed at random moments";
+                            versions change under load, the platform is killed at random moments
+  resume [--full] [--seed N]
+                            connections of legacy calls are cut at random bytes, then platform and hosted processes
+                            are killed as well: every call ends in one way, and is carried out once at most";
 
 /// Any error, as text for the person at the terminal.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -147,6 +151,12 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             let (kills, seed) = (arguments.value("--kills")?, arguments.value("--seed")?);
             arguments.finish()?;
             soak::run(full, kills, seed)
+        }
+        "resume" => {
+            let full = arguments.flag("--full");
+            let seed = arguments.value("--seed")?;
+            arguments.finish()?;
+            resume::run(full, seed)
         }
         "help" | "--help" | "" => {
             println!("{HELP}");

@@ -2,18 +2,21 @@
 
 mod answer;
 mod exchange;
+mod legacy;
 mod legacy_answer;
 mod listening;
 mod message;
 mod modern;
 mod modern_answer;
 mod relay;
+mod renewal;
 mod state;
 mod trace;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use smcp_mcp::{Batches, EnvelopeError, Era, MessageId, Revision};
 use smcp_types::{Error, Refusal, Result, Slug};
@@ -25,8 +28,11 @@ use crate::{
     context::Ctx,
     ports::{HostedBody, HostedRequest, ServerRecord},
     servers::ActiveVersion,
-    session::LiveSession,
+    session::{self, LiveSession},
+    streams::Owner,
 };
+
+pub(crate) use relay::answered_ids;
 
 /// What a revision-less client is taken to speak (2025-06-18, Transports, Protocol Version Header).
 const ASSUMED: Revision = Revision::V2025_03_26;
@@ -155,32 +161,66 @@ pub(crate) struct Conversation {
     pub(crate) session: Option<LiveSession>,
 }
 
+impl Conversation {
+    fn owner(&self, ctx: &Ctx) -> Owner {
+        Owner::of(&self.server, self.session.as_ref().map(|session| &session.record), &ctx.caller)
+    }
+}
+
 impl Platform {
     /// Serves one request to a server's MCP endpoint.
     ///
     /// # Errors
     /// See `Cause`. Nothing that fails before the hosted server is found reaches hosted code.
     pub async fn mcp(self: &Arc<Self>, ctx: &Ctx, request: McpRequest) -> Result<McpResponse, McpFailure> {
-        let (tenant, server) = self.called_server(ctx, &request).await?;
+        let (tenant, server) = self.called_server(ctx, &request.tenant, &request.server).await?;
         let active = self.active_version(&server).await?;
         self.may_start(&server, &active).await?;
         let conversation = self.conversation(ctx, (tenant, server), active, &request.headers).await;
         let conversation = conversation.map_err(|failure| failure.about(&request.verb))?;
-        match request.verb {
+        let answer = match request.verb {
             Verb::Send(body) if conversation.revision.era() == Era::Modern => {
-                self.send_modern(ctx, conversation, &request.headers, body).await
+                self.send_modern(ctx, conversation, &request.headers, body).await?
             }
-            Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await,
-            Verb::Listen => self.listen(ctx, conversation, &request.headers).await,
-            Verb::End => self.end(ctx, conversation, &request.headers).await,
-        }
+            Verb::Send(body) => self.send(ctx, conversation, &request.headers, body).await?,
+            Verb::Listen => self.listen(ctx, conversation, &request.headers).await?,
+            Verb::End => self.end(ctx, conversation, &request.headers).await?,
+        };
+        Ok(match answer.body {
+            McpBody::Stream(body) => {
+                McpResponse { body: McpBody::Stream(self.while_in_force(ctx, body)), ..answer }
+            }
+            McpBody::Whole(_) => answer,
+        })
+    }
+
+    /// A stream that ends when the credential of whoever opened it does.
+    pub fn while_in_force(self: &Arc<Self>, ctx: &Ctx, body: HostedBody) -> HostedBody {
+        let (platform, caller) = (Arc::clone(self), Arc::clone(&ctx.caller));
+        let ended = async move { platform.identity.ended(&caller).await };
+        Box::pin(body.take_until(Box::pin(ended)))
+    }
+
+    /// Whether a caller may begin to speak with a server, for a transport that answers before the first message; its stream
+    /// ends when the platform stops.
+    ///
+    /// # Errors
+    /// As `mcp`, before any message.
+    pub async fn may_connect(&self, ctx: &Ctx, tenant: &str, server: &str) -> Result<()> {
+        let (_, server) = self.called_server(ctx, tenant, server).await?;
+        self.authority.authorize_use(&ctx.caller, &server, smcp_policy::Action::Connect, None).map(drop)
+    }
+
+    /// Completes when the platform begins to stop, for streams that have no end of their own.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.stopping.begun()
     }
 
     /// The server a path names, with its tenant's slug, if the caller may know of it.
-    async fn called_server(&self, ctx: &Ctx, request: &McpRequest) -> Result<(Slug, ServerRecord)> {
+    async fn called_server(&self, ctx: &Ctx, tenant: &str, server: &str) -> Result<(Slug, ServerRecord)> {
         let missing = || Error::NotFound("server");
-        let tenant = self.tenant_by_slug(&request.tenant).await?.ok_or_else(missing)?;
-        let server = self.server_by_slug(tenant.id, &request.server).await?.ok_or_else(missing)?;
+        let tenant = self.tenant_by_slug(tenant).await?.ok_or_else(missing)?;
+        let server = self.server_by_slug(tenant.id, server).await?.ok_or_else(missing)?;
         self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;
         Ok((tenant.slug, server))
     }
@@ -218,11 +258,6 @@ impl Platform {
             let hint = "send the MCP-Protocol-Version that initialize agreed on";
             return Err(Error::Invalid(Refusal::new(message).hint(hint)).into());
         }
-        if session.record.version != active.digest() {
-            // The version that held this session is no longer the active one: the client begins again.
-            self.end_session(&session.record).await?;
-            return Err(gone().into());
-        }
         Ok(Conversation { tenant, server, active, revision: session.revision, session: Some(session) })
     }
 
@@ -240,13 +275,16 @@ impl Platform {
             modern::check_is_legacy(headers, &parsed)?;
             self.check_messages(ctx, &talk, &parsed)?
         };
-        let request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        let mut request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        self.follow_version(&checked.permit, &talk, &mut request).await?;
         let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
+        let owner = talk.owner(ctx);
         self.exchange(exchange::Call {
             talk,
-            permit: checked.permit,
+            permit: Arc::new(checked.permit),
             request,
             waiting: checked.waiting,
+            owner,
             begins,
         })
         .await
@@ -262,9 +300,15 @@ impl Platform {
         if talk.revision.era() == Era::Modern {
             return Ok(method_not_allowed());
         }
-        let permit = self.connect_permit(ctx, &talk)?;
-        let request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
-        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), begins: None }).await
+        let permit = Arc::new(self.connect_permit(ctx, &talk)?);
+        let owner = talk.owner(ctx);
+        if let Some(last) = headers.get("last-event-id") {
+            return Ok(self.resumed(owner, last).await?);
+        }
+        let mut request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
+        self.follow_version(&permit, &talk, &mut request).await?;
+        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None })
+            .await
     }
 
     /// DELETE: ends the session here, whatever the hosted server thinks of it.
@@ -280,7 +324,13 @@ impl Platform {
         let permit = self.connect_permit(ctx, &talk)?;
         self.end_session(&session.record).await?;
         let request = self.hosted_request(ctx, &talk, headers, http::Method::DELETE, Bytes::new())?;
-        let told = self.isolates.call(&permit, &talk.active.target, request).await;
+        // A version that has never heard of it need not be told.
+        let known = session.record.version == talk.active.digest();
+        let told = if known {
+            self.isolates.call(&permit, &talk.active.target, request).await.map(drop)
+        } else {
+            Ok(())
+        };
         if let Err(error) = told {
             tracing::debug!(request.id = %ctx.request_id, %error, "the hosted server was not told that a session ended");
         }
@@ -307,10 +357,7 @@ impl Platform {
     ) -> Result<HostedRequest> {
         let mut headers = message::passed_on(client, talk.revision.era());
         if let Some(session) = &talk.session {
-            headers.insert(
-                "mcp-session-id",
-                HeaderValue::from_str(&session.record.inner).map_err(Error::internal)?,
-            );
+            session::name_inner(&mut headers, &session.record.inner)?;
         }
         let token = self.callers.token(&ctx.caller, &talk.tenant, &talk.server)?;
         headers.insert(CALLER_HEADER, HeaderValue::from_str(&token).map_err(Error::internal)?);

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 use smcp_policy::Role;
-use smcp_types::{Error, KeyId, Result, ServerId, TenantId, UnixMillis};
+use smcp_types::{Error, KeyId, Result, RingKeyId, ServerId, TenantId, UnixMillis};
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     keyring::Keyring,
     memory::Memory,
     ports::{Clock, KeyRecord, KeyStatus, KeyStore, Tasks},
+    stopping::Stopping,
+    timeout::within,
 };
 
 /// Verified callers kept in memory.
@@ -32,6 +34,17 @@ pub struct VerifiedCaller {
     principal: String,
     roles: Vec<Role>,
     servers: Option<Vec<ServerId>>,
+    credential: Credential,
+}
+
+/// What a caller has shown: enough to see later whether it is still in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Credential {
+    key: KeyId,
+    pepper: RingKeyId,
+    mac: [u8; 32],
+    not_after: Option<UnixMillis>,
+    generation: u64,
 }
 
 impl VerifiedCaller {
@@ -101,6 +114,8 @@ pub struct Identity {
     seen: Memory<[u8; 32], Remembered>,
     /// Raised by every change to any key: what was verified before has to be verified again.
     generation: AtomicU64,
+    /// Begins each time the generation is raised, for those who wait for it.
+    raised: Mutex<Stopping>,
 }
 
 impl Identity {
@@ -110,7 +125,15 @@ impl Identity {
         clock: Arc<dyn Clock>,
         tasks: Arc<dyn Tasks>,
     ) -> Self {
-        Self { ring, keys, clock, tasks, seen: Memory::new(MEMORY), generation: AtomicU64::new(0) }
+        Self {
+            ring,
+            keys,
+            clock,
+            tasks,
+            seen: Memory::new(MEMORY),
+            generation: AtomicU64::new(0),
+            raised: Mutex::new(Stopping::new()),
+        }
     }
 
     /// Verifies a presented key.
@@ -129,8 +152,9 @@ impl Identity {
             self.touch(hash, &known, now);
             return Ok(known.caller);
         }
-        let (record, not_after) = self.look_up(presented, now).await?;
-        let caller = Arc::new(caller_of(&record)?);
+        let (record, credential) = self.look_up(presented, generation, now).await?;
+        let not_after = credential.not_after;
+        let caller = Arc::new(caller_of(&record, credential)?);
         let known = Remembered {
             caller: Arc::clone(&caller),
             key: record.id,
@@ -146,16 +170,54 @@ impl Identity {
     /// Forgets every verification: called after any change to any key, before that change is acknowledged.
     pub(crate) fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+        // Dropping the one before wakes everybody who waits on it.
+        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Stopping::new();
     }
 
-    /// The record of a key in force, and when it stops being that.
-    async fn look_up(&self, presented: &str, now: UnixMillis) -> Result<(KeyRecord, Option<UnixMillis>)> {
+    /// Completes when what a caller has shown is no longer in force, or no longer says the same of it.
+    pub(crate) async fn ended(&self, caller: &VerifiedCaller) {
+        let mut seen = caller.credential.generation;
+        let mut not_after = caller.credential.not_after;
+        loop {
+            // Asked for before the generation is read: a change in between is not missed.
+            let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner).begun();
+            let generation = self.generation.load(Ordering::Acquire);
+            if generation != seen {
+                let Some(end) = self.still(caller).await else { return };
+                (seen, not_after) = (generation, end);
+            }
+            let left = not_after.map_or(Duration::MAX, |end| end.since(self.clock.now()));
+            if left.is_zero() || within(&*self.clock, left, raised).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Until when a caller is what it was, if it still is.
+    #[allow(clippy::option_option, reason = "as in_force")]
+    async fn still(&self, caller: &VerifiedCaller) -> Option<Option<UnixMillis>> {
+        let shown = &caller.credential;
+        // A store that fails proves nothing: whoever holds a stream may open it again.
+        let record = self.keys.get(caller.tenant, shown.key).await.ok()??;
+        let end = in_force(&record, shown.pepper, &shown.mac, self.clock.now())?;
+        let now = caller_of(&record, shown.clone()).ok()?;
+        (now == *caller).then_some(end)
+    }
+
+    /// The record of a key in force, and what was shown of it.
+    async fn look_up(
+        &self,
+        presented: &str,
+        generation: u64,
+        now: UnixMillis,
+    ) -> Result<(KeyRecord, Credential)> {
         let key = api_key::parse(presented).ok_or(Error::Unauthenticated)?;
         for &pepper in self.ring.peppers() {
             let mac = self.ring.mac(pepper, key.text.as_bytes())?;
             if let Some(record) = self.keys.by_mac(key.tenant, pepper, &mac).await? {
-                let end = in_force(&record, pepper, &mac, now).ok_or(Error::Unauthenticated)?;
-                return Ok((record, end));
+                let not_after = in_force(&record, pepper, &mac, now).ok_or(Error::Unauthenticated)?;
+                let credential = Credential { key: record.id, pepper, mac, not_after, generation };
+                return Ok((record, credential));
             }
         }
         Err(Error::Unauthenticated)
@@ -179,7 +241,7 @@ impl Identity {
 #[allow(clippy::option_option, reason = "in force or not, and if so until when: two questions")]
 fn in_force(
     record: &KeyRecord,
-    pepper: smcp_types::RingKeyId,
+    pepper: RingKeyId,
     mac: &[u8; 32],
     now: UnixMillis,
 ) -> Option<Option<UnixMillis>> {
@@ -197,7 +259,7 @@ fn in_force(
     works.then_some(end)
 }
 
-fn caller_of(record: &KeyRecord) -> Result<VerifiedCaller> {
+fn caller_of(record: &KeyRecord, credential: Credential) -> Result<VerifiedCaller> {
     let role: Role = record.role.parse().map_err(Error::internal)?;
     let servers = (!record.servers.is_empty()).then(|| record.servers.clone());
     Ok(VerifiedCaller {
@@ -205,5 +267,6 @@ fn caller_of(record: &KeyRecord) -> Result<VerifiedCaller> {
         principal: format!("key:{}:{}", record.tenant, record.id),
         roles: vec![role],
         servers,
+        credential,
     })
 }

@@ -17,6 +17,7 @@ const fn purpose_name(purpose: RingPurpose) -> &'static str {
         RingPurpose::SessionSeal => "session seal",
         RingPurpose::ApiKeyPepper => "api key pepper",
         RingPurpose::CallerSigning => "caller signing",
+        RingPurpose::EventIds => "event ids",
     }
 }
 

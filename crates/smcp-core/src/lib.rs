@@ -29,6 +29,7 @@ mod session;
 pub mod settings;
 mod stopping;
 pub mod storage;
+mod streams;
 mod tenants;
 mod timeout;
 mod timers;

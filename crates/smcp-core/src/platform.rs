@@ -17,8 +17,8 @@ use crate::{
     memory::Memory,
     ports::{
         Blobs, Clock, DataKeyStore, Databases, Entropy, Isolates, KeyStore, LogStore, MasterKeys, Resealable,
-        RingStore, SecretStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError, Tasks,
-        TenantRecord, TenantStore, UsageMeter, VersionStore,
+        RingStore, SecretStore, ServerRecord, ServerStore, SessionRecord, SessionStore, StoreError,
+        StreamLog, Tasks, TenantRecord, TenantStore, UsageMeter, VersionStore,
     },
     room::Room,
     secrets::Secrets,
@@ -26,6 +26,7 @@ use crate::{
     settings::Settings,
     stopping::Stopping,
     storage::Storage,
+    streams::Streams,
     timeout::within,
     timers::Timers,
     vault::{Vault, rotation::Rotation},
@@ -59,6 +60,8 @@ pub struct Stores {
     pub secrets: Arc<dyn SecretStore>,
     /// Logs of hosted code.
     pub logs: Arc<dyn LogStore>,
+    /// Events that clients may come back for.
+    pub streams: Arc<dyn StreamLog>,
 }
 
 /// What the platform stands on.
@@ -122,6 +125,8 @@ pub struct Platform {
     pub(crate) active: Memory<ServerId, Arc<ActiveVersion>>,
     pub(crate) sessions: Memory<SessionId, SessionRecord>,
     pub(crate) stopping: Stopping,
+    /// Answers that clients may come back to.
+    pub(crate) streams: Arc<Streams>,
     /// Where answers are on their way through.
     pub(crate) answers: Arc<Room>,
     /// Where what servers have stored is on its way in and out.
@@ -175,6 +180,11 @@ impl Platform {
         );
         let callers =
             CallerTokens::new(Arc::clone(&ring), Arc::clone(&clock), Arc::clone(&entropy), &settings);
+        let streams = Streams::new(
+            Arc::clone(&stores.streams),
+            (Arc::clone(&vault), Arc::clone(&ring)),
+            (Arc::clone(&clock), Arc::clone(&entropy)),
+        );
         let platform = Self {
             settings,
             clock,
@@ -201,6 +211,7 @@ impl Platform {
             active: Memory::new(RECORDS),
             sessions: Memory::new(SESSIONS),
             stopping: Stopping::new(),
+            streams: Arc::new(streams),
             answers: Arc::default(),
             cargo: Arc::default(),
             trials: Turns::default(),
@@ -283,6 +294,7 @@ impl Platform {
     pub async fn sweep(&self) -> Result<()> {
         while self.stores.sessions.sweep(self.clock.now(), SWEEP_AT_ONCE).await? == u64::from(SWEEP_AT_ONCE) {
         }
+        self.streams.sweep(SWEEP_AT_ONCE).await?;
         self.logbook.sweep().await
     }
 }

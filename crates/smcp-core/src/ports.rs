@@ -10,6 +10,7 @@ mod sealed_rows;
 mod sealing;
 mod secrets;
 mod stores;
+mod streams;
 mod workload;
 mod world;
 
@@ -35,6 +36,7 @@ pub use stores::{
     Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,
     StoreError, StoreResult, TenantStore, VersionStore,
 };
+pub use streams::{Scope, StreamEvent, StreamLog, StreamRecord};
 pub use workload::{
     BindingService, Budgets, Purpose, STORAGE_OPERATIONS_PER_CALL, SUBREQUESTS_PER_CALL, Tokens, Workload,
 };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
+use http::{HeaderMap, HeaderValue};
 use smcp_mcp::Revision;
 use smcp_types::{Error, Refusal, Result, SessionId, UnixMillis};
 
@@ -74,6 +75,16 @@ fn belongs<'a>(server: &ServerRecord, namespace: &'a str) -> Belongs<'a> {
 /// Management) and not endless.
 pub(crate) fn inner_id_is_sound(inner: &str) -> bool {
     !inner.is_empty() && inner.len() <= MAX_INNER_CHARS && inner.bytes().all(|b| (0x21..=0x7e).contains(&b))
+}
+
+/// Puts the hosted server's own session id into a request to it; one that has no sessions gets none.
+pub(crate) fn name_inner(headers: &mut HeaderMap, inner: &str) -> Result<()> {
+    if inner.is_empty() {
+        headers.remove("mcp-session-id");
+    } else {
+        headers.insert("mcp-session-id", HeaderValue::from_str(inner).map_err(Error::internal)?);
+    }
+    Ok(())
 }
 
 impl Platform {
@@ -179,7 +190,7 @@ impl Platform {
     pub(crate) async fn end_session(&self, record: &SessionRecord) -> Result<()> {
         self.stores.sessions.delete(record.tenant, record.id).await?;
         self.sessions.forget(&record.id);
-        Ok(())
+        self.streams.forget(record).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod definitions;
 mod envelope;
 pub mod errors;
+mod event_id;
 mod header;
 mod id;
 mod members;
@@ -20,6 +21,7 @@ pub use definitions::{
     Collector, Definitions, DefinitionsError, ListKind, MAX_DEFINITIONS_BYTES, MAX_ITEMS_PER_LIST,
 };
 pub use envelope::{Batches, Body, EnvelopeError, ErrorObject, Message, MessageKind, Outcome, parse};
+pub use event_id::{EventId, EventPosition};
 pub use header::{decode_header_value, encode_header_value};
 pub use id::MessageId;
 pub use method::{InvalidParams, Method, Subject};

@@ -14,6 +14,7 @@ mod sealed;
 mod secrets;
 mod servers;
 mod sessions;
+mod streams;
 mod tenants;
 mod uploads;
 mod versions;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub use data::{DataStore, Databases};
 pub use migrate::{MigrateError, Migration, MigrationSet, migrate};
 pub use port::{Row, Sql, SqlError, Statement, Value};
+pub use streams::StreamStore;
 
 /// The control database: tenants, servers, versions, keys, sessions, secrets, the key ring.
 pub const CONTROL: MigrationSet = MigrationSet {
@@ -47,6 +49,16 @@ pub const EVENTS: MigrationSet = MigrationSet {
         Migration { number: 2, name: "whose line it is", sql: include_str!("migrations/events-0002.sql") },
         Migration { number: 3, name: "traces", sql: include_str!("migrations/events-0003.sql") },
     ],
+};
+
+/// The streams database: events that clients may come back for. Apart from the others, because a call waits for it.
+pub const STREAMS: MigrationSet = MigrationSet {
+    name: "streams",
+    migrations: &[Migration {
+        number: 1,
+        name: "event streams",
+        sql: include_str!("migrations/streams-0001.sql"),
+    }],
 };
 
 /// A data database: what hosted code of one tenant stores.

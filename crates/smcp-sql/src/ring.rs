@@ -15,6 +15,7 @@ const fn purpose_text(purpose: RingPurpose) -> &'static str {
         RingPurpose::SessionSeal => "session_seal",
         RingPurpose::ApiKeyPepper => "api_key_pepper",
         RingPurpose::CallerSigning => "caller_signing",
+        RingPurpose::EventIds => "event_ids",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use smcp_core::ports::StoreError;
 use smcp_types::{
-    DataKeyId, Digest, KeyId, MasterKeyId, RingKeyId, ServerId, SessionId, TenantId, UnixMillis,
+    DataKeyId, Digest, KeyId, MasterKeyId, RingKeyId, ServerId, SessionId, StreamId, TenantId, UnixMillis,
 };
 
 use crate::port::{Row, Value};
@@ -25,7 +25,7 @@ macro_rules! id_values {
     )*};
 }
 
-id_values!(TenantId, ServerId, KeyId, SessionId, RingKeyId, DataKeyId, MasterKeyId, Digest);
+id_values!(TenantId, ServerId, KeyId, SessionId, StreamId, RingKeyId, DataKeyId, MasterKeyId, Digest);
 
 impl From<UnixMillis> for Value {
     fn from(time: UnixMillis) -> Self {

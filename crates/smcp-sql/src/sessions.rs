@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use smcp_core::ports::{SessionRecord, SessionStore, StoreError, StoreResult};
-use smcp_types::{SessionId, TenantId, UnixMillis};
+use smcp_types::{Digest, SessionId, TenantId, UnixMillis};
 
 use crate::{
     ControlStore,
@@ -46,6 +46,26 @@ impl<S: Sql> SessionStore for ControlStore<S> {
         let query = "SELECT tenant_id, id, server_id, version, inner_id, created_at, idle_expires_at
                      FROM sessions WHERE tenant_id = ?1 AND id = ?2";
         one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, read)
+    }
+
+    async fn initialize(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<String>> {
+        let query = "SELECT initialize FROM sessions WHERE tenant_id = ?1 AND id = ?2";
+        one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, Columns::take)
+    }
+
+    async fn rebind(&self, seen: &SessionRecord, version: Digest, inner: &str) -> StoreResult<()> {
+        let update = "UPDATE sessions SET version = ?3, inner_id = ?4
+                      WHERE tenant_id = ?1 AND id = ?2 AND version = ?5 AND inner_id = ?6 RETURNING id";
+        let parameters = [
+            seen.tenant.into(),
+            seen.id.into(),
+            version.into(),
+            inner.into(),
+            seen.version.into(),
+            seen.inner.as_str().into(),
+        ];
+        let changed = self.sql.run(Statement::new(update, parameters)).await?;
+        if changed.is_empty() { Err(StoreError::Stale) } else { Ok(()) }
     }
 
     async fn touch(&self, tenant: TenantId, id: SessionId, idle_expires_at: UnixMillis) -> StoreResult<()> {

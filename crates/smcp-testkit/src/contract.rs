@@ -3,6 +3,7 @@
 mod data_keys;
 pub(crate) mod kv_rows;
 pub(crate) mod sealed_rows;
+mod streams;
 
 use bytes::Bytes;
 use smcp_core::{
@@ -29,6 +30,7 @@ pub async fn check_stores(stores: &Stores) {
     servers_and_versions(stores).await;
     keys(stores).await;
     sessions(stores).await;
+    streams::check(stores).await;
     ring(stores).await;
     data_keys::check(stores).await;
     blobs(stores).await;
@@ -184,6 +186,13 @@ async fn sessions(stores: &Stores) {
     assert_eq!(stores.sessions.get(TWO, kept).await, Ok(None));
     stores.sessions.touch(ONE, kept, UnixMillis(40)).await.unwrap();
     assert_eq!(stores.sessions.get(ONE, kept).await, Ok(Some(session(ONE, 1, 40))));
+    assert_eq!(stores.sessions.initialize(ONE, kept).await, Ok(Some("{}".to_owned())));
+    assert_eq!(stores.sessions.initialize(TWO, kept).await, Ok(None));
+    let (before, digest) = (session(ONE, 1, 40), Digest::from_bytes([2; 32]));
+    stores.sessions.rebind(&before, digest, "new").await.unwrap();
+    assert_eq!(stores.sessions.rebind(&before, digest, "late").await, Err(StoreError::Stale));
+    let moved = SessionRecord { version: digest, inner: "new".to_owned(), ..before };
+    assert_eq!(stores.sessions.get(ONE, kept).await, Ok(Some(moved)));
     assert_eq!(stores.sessions.sweep(UnixMillis(30), 1).await, Ok(1));
     assert_eq!(stores.sessions.sweep(UnixMillis(30), 10).await, Ok(1));
     stores.sessions.delete(ONE, kept).await.unwrap();

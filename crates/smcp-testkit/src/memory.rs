@@ -1,6 +1,7 @@
 //! Every store in memory, with the rules a database would keep.
 
 mod data_keys;
+mod streams;
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +43,8 @@ pub(crate) struct Tables {
     versions: Vec<VersionRecord>,
     blobs: BTreeMap<(TenantId, String), Bytes>,
     keys: BTreeMap<(TenantId, KeyId), KeyRecord>,
-    sessions: BTreeMap<(TenantId, SessionId), SessionRecord>,
+    sessions: BTreeMap<(TenantId, SessionId), (SessionRecord, String)>,
+    pub(crate) streams: streams::Streams,
     ring: BTreeMap<RingKeyId, RingKey>,
     master: Option<MasterKeyId>,
     data_keys: BTreeMap<(TenantId, DataKeyId), DataKey>,
@@ -71,7 +73,8 @@ impl MemoryStores {
             ring: all.clone(),
             data_keys: all.clone(),
             secrets: all.clone(),
-            logs: all,
+            logs: all.clone(),
+            streams: all,
         }
     }
 
@@ -181,7 +184,7 @@ impl ServerStore for MemoryStores {
         tables.secrets.retain(|(t, s, _), _| (*t, *s) != (tenant, server));
         let versions = tables.versions.extract_if(.., |v| (v.tenant, v.server) == (tenant, server));
         let gone = versions.map(|v| v.digest).collect();
-        tables.sessions.retain(|_, s| (s.tenant, s.server) != (tenant, server));
+        tables.sessions.retain(|_, (s, _)| (s.tenant, s.server) != (tenant, server));
         Ok(gone)
     }
 }
@@ -292,17 +295,31 @@ impl KeyStore for MemoryStores {
 
 #[async_trait]
 impl SessionStore for MemoryStores {
-    async fn create(&self, session: &SessionRecord, _initialize: &str) -> StoreResult<()> {
-        self.lock().sessions.insert((session.tenant, session.id), session.clone());
+    async fn create(&self, session: &SessionRecord, initialize: &str) -> StoreResult<()> {
+        let row = (session.clone(), initialize.to_owned());
+        self.lock().sessions.insert((session.tenant, session.id), row);
         Ok(())
     }
 
     async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>> {
-        Ok(self.lock().sessions.get(&(tenant, id)).cloned())
+        Ok(self.lock().sessions.get(&(tenant, id)).map(|(session, _)| session.clone()))
+    }
+
+    async fn initialize(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<String>> {
+        Ok(self.lock().sessions.get(&(tenant, id)).map(|(_, initialize)| initialize.clone()))
+    }
+
+    async fn rebind(&self, seen: &SessionRecord, version: Digest, inner: &str) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let found = tables.sessions.get_mut(&(seen.tenant, seen.id)).map(|(session, _)| session);
+        let same = |s: &&mut SessionRecord| (s.version, &s.inner) == (seen.version, &seen.inner);
+        let session = found.filter(same).ok_or(StoreError::Stale)?;
+        (session.version, session.inner) = (version, inner.to_owned());
+        Ok(())
     }
 
     async fn touch(&self, tenant: TenantId, id: SessionId, idle_expires_at: UnixMillis) -> StoreResult<()> {
-        if let Some(session) = self.lock().sessions.get_mut(&(tenant, id)) {
+        if let Some((session, _)) = self.lock().sessions.get_mut(&(tenant, id)) {
             session.idle_expires_at = idle_expires_at;
         }
         Ok(())
@@ -315,7 +332,8 @@ impl SessionStore for MemoryStores {
 
     async fn sweep(&self, now: UnixMillis, limit: u32) -> StoreResult<u64> {
         let mut tables = self.lock();
-        let expired = tables.sessions.iter().filter(|(_, s)| s.idle_expires_at <= now).map(|(id, _)| *id);
+        let expired =
+            tables.sessions.iter().filter(|(_, (s, _))| s.idle_expires_at <= now).map(|(id, _)| *id);
         let expired = first(expired, limit);
         expired.iter().for_each(|id| drop(tables.sessions.remove(id)));
         Ok(expired.len() as u64)

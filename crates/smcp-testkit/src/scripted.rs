@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use http::{HeaderMap, StatusCode};
 use smcp_core::{
@@ -33,6 +34,8 @@ pub struct Scripted {
     pub chunks: Vec<Result<Bytes>>,
     /// Whether the body stays open after its chunks.
     pub hangs: bool,
+    /// Chunks that the test sends later; taken by the first call that is answered with them.
+    pub later: Arc<Mutex<Option<UnboundedReceiver<Result<Bytes>>>>>,
 }
 
 impl Scripted {
@@ -49,7 +52,16 @@ impl Scripted {
     /// A status, a content type and a body.
     pub fn of(status: u16, kind: &str, body: impl Into<String>) -> Self {
         let headers = vec![("content-type", kind.to_owned())];
-        Self { status, headers, chunks: vec![Ok(Bytes::from(body.into()))], hangs: false }
+        let chunks = vec![Ok(Bytes::from(body.into()))];
+        Self { status, headers, chunks, hangs: false, later: Arc::default() }
+    }
+
+    /// 200 with an event stream whose chunks the test sends when it likes.
+    #[must_use]
+    pub fn fed() -> (Self, UnboundedSender<Result<Bytes>>) {
+        let (sender, receiver) = unbounded();
+        let later = Arc::new(Mutex::new(Some(receiver)));
+        (Self { later, ..Self::events("") }, sender)
     }
 
     /// One header more.
@@ -153,8 +165,12 @@ fn respond(answer: Scripted, fate: Fate) -> Result<HostedResponse> {
         headers.append(*name, value.parse().map_err(Error::internal)?);
     }
     let chunks = stream::iter(answer.chunks);
-    let body: HostedBody =
-        if answer.hangs { chunks.chain(stream::pending()).boxed() } else { chunks.boxed() };
+    let later = answer.later.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let body: HostedBody = match later {
+        Some(later) => chunks.chain(later).boxed(),
+        None if answer.hangs => chunks.chain(stream::pending()).boxed(),
+        None => chunks.boxed(),
+    };
     let body = stream::unfold((body, fate), |(mut body, mut fate)| async move {
         let next = body.next().await;
         fate.done = next.is_none();

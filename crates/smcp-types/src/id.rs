@@ -91,6 +91,8 @@ ids! {
     KeyId;
     /// A legacy MCP session, inside the sealed `Mcp-Session-Id`.
     SessionId;
+    /// An event stream that answers a legacy request, inside every event id.
+    StreamId;
     /// One request to the platform; in every answer, log line and error.
     RequestId;
     /// An entry of the key ring: a sealing key, a pepper.

@@ -14,7 +14,8 @@ mod trace_id;
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, Refusal, Result};
 pub use id::{
-    DataKeyId, KeyId, MasterKeyId, ParseIdError, RequestId, RingKeyId, ServerId, SessionId, TenantId,
+    DataKeyId, KeyId, MasterKeyId, ParseIdError, RequestId, RingKeyId, ServerId, SessionId, StreamId,
+    TenantId,
 };
 pub use limit::{Bounds, Limit, LimitSet, Limits};
 pub use name::{ParseSlugError, Slug};

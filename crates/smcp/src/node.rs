@@ -35,7 +35,7 @@ use smcp_core::{
     vault::Vault,
 };
 use smcp_manifest::Bundle;
-use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore};
+use smcp_sql::{CONTROL, ControlStore, EVENTS, EventStore, STREAMS, StreamStore};
 use smcp_types::{Error, Refusal, Result, Secret};
 use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Trash, Workerd,
@@ -353,6 +353,7 @@ async fn keys(
 async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
     let control = Arc::new(data.database(CONTROL, Durability::Full, clock.now()).await?);
     let events = Arc::new(data.database(EVENTS, Durability::Normal, clock.now()).await?);
+    let streams = Arc::new(data.database(STREAMS, Durability::Normal, clock.now()).await?);
     let control = Arc::new(ControlStore::new(control));
     Ok(Stores {
         tenants: control.clone(),
@@ -365,6 +366,7 @@ async fn stores(data: &DataDir, clock: &dyn Clock) -> Result<Stores> {
         data_keys: control.clone(),
         secrets: control,
         logs: Arc::new(EventStore::new(events)),
+        streams: Arc::new(StreamStore::new(streams)),
     })
 }
 

@@ -4,8 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_channel::{mpsc, oneshot};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use http::{HeaderValue, StatusCode};
 use smcp_mcp::{Batches, Body, Collector, Era, MessageId, MessageKind, Outcome, Revision, sse};
 use smcp_types::{Error, Limit, Refusal, Result};
@@ -19,22 +18,22 @@ use crate::{
     Platform,
     authority::{Permit, UseServer},
     identity::VerifiedCaller,
-    ports::{HostedBody, HostedRequest, HostedResponse},
+    ports::{HostedBody, HostedRequest, HostedResponse, Target},
     room::Share,
-    session::{self, Begun},
+    session::{self, Begun, LiveSession},
+    streams::Owner,
     timeout::within,
 };
-
-/// Chunks of a stream that wait for a slow client; then the hosted server waits too.
-const CHUNKS_WAITING: usize = 16;
 
 /// A permitted request, ready to go.
 pub(super) struct Call {
     pub(super) talk: Conversation,
-    pub(super) permit: Permit<UseServer>,
+    pub(super) permit: Arc<Permit<UseServer>>,
     pub(super) request: HostedRequest,
     /// Requests that wait for an answer.
     pub(super) waiting: Vec<MessageId>,
+    /// Whose stream its answer is.
+    pub(super) owner: Owner,
     /// Set for an `initialize`: whose session it begins.
     pub(super) begins: Option<Arc<VerifiedCaller>>,
 }
@@ -51,39 +50,13 @@ impl Platform {
         answered.map_err(|error| McpFailure { id, cause: super::Cause::Platform(error) })
     }
 
-    async fn run_to_the_end(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
-        let (head, answered) = oneshot::channel();
-        let platform = Arc::clone(self);
-        self.tasks.detach(Box::pin(async move {
-            match platform.run(call).await {
-                Ok(McpResponse { status, headers, body: McpBody::Stream(upstream) }) => {
-                    let (chunks, body) = mpsc::channel(CHUNKS_WAITING);
-                    // An error here means the client has gone; the call goes on.
-                    let _ =
-                        head.send(Ok(McpResponse { status, headers, body: McpBody::Stream(Box::pin(body)) }));
-                    pump(upstream, chunks).await;
-                }
-                answer => {
-                    let _ = head.send(answer);
-                }
-            }
-        }));
-        answered.await.unwrap_or_else(|_| Err(Error::Unavailable(Refusal::new("the platform is stopping"))))
-    }
-
-    async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
+    pub(super) async fn run(self: &Arc<Self>, call: Call) -> Result<McpResponse> {
         let started = self.clock.monotonic();
         let limit = call.request.head_timeout;
         let most = Most::of(self, &call.talk);
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
-        let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
-        if let Some(session) = &call.talk.session
-            && response.status == StatusCode::NOT_FOUND
-        {
-            // The hosted server has lost the session; for the client it is over (2025-11-25, Session Management).
-            self.end_session(&session.record).await?;
-            return Err(Error::NotFound("session"));
-        }
+        let to = (&*call.permit, &call.talk.active.target);
+        let response = self.call_in_session(to, call.talk.session.as_ref(), call.request).await?;
         let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(started));
         let form = answer::form(&response)?;
         let mut headers = answer::passed_back(&response.headers, form);
@@ -112,13 +85,41 @@ impl Platform {
         Ok(McpResponse { status, headers, body })
     }
 
+    /// A hosted server that has lost the session (2025-11-25, Session Management) is told of it and asked again, once: it has
+    /// done nothing yet.
+    async fn call_in_session(
+        &self,
+        (permit, target): (&Permit<UseServer>, &Target),
+        session: Option<&LiveSession>,
+        request: HostedRequest,
+    ) -> Result<HostedResponse> {
+        let Some(session) = session else { return self.isolates.call(permit, target, request).await };
+        let mut again = request.clone();
+        let response = self.isolates.call(permit, target, request).await?;
+        if response.status != StatusCode::NOT_FOUND {
+            return Ok(response);
+        }
+        let record = self.begin_again((permit, target), &again, session).await?;
+        session::name_inner(&mut again.headers, &record.inner)?;
+        let response = self.isolates.call(permit, target, again).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            self.end_session(&record).await?;
+            return Err(Error::NotFound("session"));
+        }
+        Ok(response)
+    }
+
     /// GET: passed through until either side closes it, or the platform stops. It has no answer to wait for and no time limit.
     pub(super) async fn open_stream(&self, call: Call) -> Result<McpResponse, McpFailure> {
         let response = self.isolates.call(&call.permit, &call.talk.active.target, call.request).await?;
         let form = answer::form(&response)?;
         let headers = answer::passed_back(&response.headers, form);
         let body = match form {
-            Form::Events => McpBody::Stream(Box::pin(response.body.take_until(self.stopping.begun()))),
+            Form::Events => {
+                let most = Most::of(self, &call.talk).bytes;
+                let events = relay::without_ids(response.body, most);
+                McpBody::Stream(Box::pin(events.take_until(self.stopping.begun())))
+            }
             Form::Json => {
                 let most = Most::of(self, &call.talk);
                 McpBody::Whole(self.read_json(response.body, (STREAM_REFUSAL, most)).await?)
@@ -135,7 +136,7 @@ impl Platform {
     }
 
     /// The answer to `initialize`, whole: which revision was agreed on has to be known before the client is told.
-    async fn read_first_answer(
+    pub(super) async fn read_first_answer(
         &self,
         response: HostedResponse,
         form: Form,
@@ -181,9 +182,9 @@ impl Platform {
 const STREAM_REFUSAL: Duration = Duration::from_secs(5);
 
 /// An answer as it came, and the revision it agrees on if it is one to `initialize`.
-struct Whole {
+pub(super) struct Whole {
     raw: Bytes,
-    agreed: Option<Revision>,
+    pub(super) agreed: Option<Revision>,
 }
 
 async fn read_whole(mut body: HostedBody, mut most: Most) -> Result<Bytes> {
@@ -204,7 +205,7 @@ async fn read_until_answer(mut body: HostedBody, mut most: Most) -> Result<Whole
         raw.extend_from_slice(&chunk);
         decoder.push(&chunk, &mut events).map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
         for data in events.drain(..).filter_map(|event| event.data) {
-            if relay::answered_id(data.as_bytes()).is_some() {
+            if !relay::answered_ids(data.as_bytes()).is_empty() {
                 let agreed = agreed_revision(data.as_bytes());
                 return Ok(Whole { raw: most.share.hold(raw), agreed });
             }
@@ -222,7 +223,10 @@ pub(super) struct Most {
 
 impl Most {
     pub(super) fn of(platform: &Platform, talk: &Conversation) -> Self {
-        let target = &talk.active.target;
+        Self::of_target(platform, &talk.active.target)
+    }
+
+    pub(super) fn of_target(platform: &Platform, target: &Target) -> Self {
         let share = Share::new(&platform.answers, target.version.tenant);
         Self { bytes: target.limits.response_bytes as usize, share }
     }
@@ -254,13 +258,5 @@ fn agreed_revision(message: &[u8]) -> Option<Revision> {
             collector.definitions().revisions.first().copied()
         }
         MessageKind::Response { .. } | MessageKind::Request { .. } | MessageKind::Notification { .. } => None,
-    }
-}
-
-/// Moves a stream to the client while it is there, and reads it to its end even when the client has gone.
-async fn pump(mut upstream: HostedBody, mut client: mpsc::Sender<Result<Bytes>>) {
-    let mut listening = true;
-    while let Some(chunk) = upstream.next().await {
-        listening = listening && client.send(chunk).await.is_ok();
     }
 }

@@ -15,7 +15,6 @@ use crate::{
 const PASSED_ON: &[&str] = &[
     "accept",
     "content-type",
-    "last-event-id",
     "mcp-method",
     "mcp-name",
     "mcp-protocol-version",

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use smcp_mcp::{Batches, Body, MessageId, MessageKind, errors, sse};
+use smcp_mcp::{Batches, MessageId, MessageKind, errors, sse};
 use smcp_types::{Error, Refusal, Result};
 
 use super::exchange::Most;
@@ -103,10 +103,9 @@ impl Relay {
         }
         for event in events {
             self.resumable |= event.id.is_some();
-            if !self.waiting.is_empty()
-                && let Some(id) = event.data.and_then(|data| answered_id(data.as_bytes()))
-            {
-                self.waiting.retain(|waiting| *waiting != id);
+            if let Some(data) = event.data.filter(|_| !self.waiting.is_empty()) {
+                let answered = answered_ids(data.as_bytes());
+                self.waiting.retain(|waiting| !answered.contains(waiting));
             }
         }
     }
@@ -126,6 +125,18 @@ impl Relay {
         }
         Some(out.into())
     }
+}
+
+/// The stream of what a server says by itself, without its ids: nobody could come back with them.
+pub(super) fn without_ids(upstream: HostedBody, limit: usize) -> HostedBody {
+    let mut decoder = sse::Decoder::new(limit);
+    Box::pin(upstream.map(move |chunk| {
+        let (mut events, mut out) = (Vec::new(), Vec::new());
+        let read = decoder.push(&chunk?, &mut events);
+        read.map_err(|error| Error::Hosted(Refusal::new(error.to_string())))?;
+        events.into_iter().for_each(|event| sse::encode(&sse::Event { id: None, ..event }, &mut out));
+        Ok(out.into())
+    }))
 }
 
 /// What a client is told of a failure inside a stream, where no status can say it any more.
@@ -153,11 +164,12 @@ pub(super) fn timed_out(limit: Duration) -> Error {
     )
 }
 
-/// The request a message answers, if it is a response.
-pub(super) fn answered_id(message: &[u8]) -> Option<MessageId> {
-    let Ok(Body::Single(message)) = smcp_mcp::parse(message, Batches::Refused) else { return None };
-    match message.kind {
-        MessageKind::Response { id, .. } => id,
+/// The requests that a message answers, or a batch of them.
+pub(crate) fn answered_ids(messages: &[u8]) -> Vec<MessageId> {
+    let Ok(body) = smcp_mcp::parse(messages, Batches::Allowed) else { return Vec::new() };
+    let answered = body.messages().iter().filter_map(|message| match &message.kind {
+        MessageKind::Response { id, .. } => id.clone(),
         MessageKind::Request { .. } | MessageKind::Notification { .. } => None,
-    }
+    });
+    answered.collect()
 }

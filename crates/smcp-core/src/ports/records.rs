@@ -151,11 +151,13 @@ pub enum RingPurpose {
     ApiKeyPepper,
     /// Signing what hosted code is told about its callers.
     CallerSigning,
+    /// Binding ids of events to the stream and the session that they belong to.
+    EventIds,
 }
 
 impl RingPurpose {
     /// All purposes: each has a key from the first start on.
-    pub const ALL: [Self; 3] = [Self::SessionSeal, Self::ApiKeyPepper, Self::CallerSigning];
+    pub const ALL: [Self; 4] = [Self::SessionSeal, Self::ApiKeyPepper, Self::CallerSigning, Self::EventIds];
 }
 
 /// Where a ring key is in its life.

@@ -23,11 +23,13 @@ pub enum Kind {
     Bundle,
     /// A compiled workerd configuration: the hosted code again.
     CompiledConfig,
+    /// An event of a stream that a client may come back to.
+    StreamEvent,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Secret,
         Self::KvValue,
         Self::KvMetadata,
@@ -35,13 +37,15 @@ impl Kind {
         Self::ObjectMetadata,
         Self::Bundle,
         Self::CompiledConfig,
+        Self::StreamEvent,
     ];
 
-    /// Whether it is made again when it does not open, so that nobody has to move it to a newer key.
+    /// Whether nobody has to move it to a newer key: it is made again when it does not open, or is gone long before the key
+    /// that it was sealed under is.
     #[must_use]
-    pub const fn is_made_again(self) -> bool {
+    pub const fn stays_behind(self) -> bool {
         match self {
-            Self::CompiledConfig => true,
+            Self::CompiledConfig | Self::StreamEvent => true,
             Self::Secret
             | Self::KvValue
             | Self::KvMetadata
@@ -62,6 +66,7 @@ impl Kind {
             Self::ObjectMetadata => "object metadata",
             Self::Bundle => "bundle",
             Self::CompiledConfig => "compiled configuration",
+            Self::StreamEvent => "stream event",
         }
     }
 }

@@ -146,6 +146,11 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn create(&self, session: &SessionRecord, initialize: &str) -> StoreResult<()>;
     /// One session, whether it has expired or not.
     async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>>;
+    /// The `initialize` it was begun with.
+    async fn initialize(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<String>>;
+    /// From now on it is held by another version, or under another id of the hosted server's; `Stale` when it is not what
+    /// was `seen` any more.
+    async fn rebind(&self, seen: &SessionRecord, version: Digest, inner: &str) -> StoreResult<()>;
     /// Moves its idle expiry.
     async fn touch(&self, tenant: TenantId, id: SessionId, idle_expires_at: UnixMillis) -> StoreResult<()>;
     /// Ends it.

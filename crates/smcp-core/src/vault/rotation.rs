@@ -229,7 +229,7 @@ impl Rotation {
     /// Kinds of things that no store here moves.
     fn unmoved(&self) -> impl Iterator<Item = Kind> {
         let moved: Vec<Kind> = self.stores.iter().flat_map(|store| store.kinds()).copied().collect();
-        Kind::ALL.into_iter().filter(move |kind| !kind.is_made_again() && !moved.contains(kind))
+        Kind::ALL.into_iter().filter(move |kind| !kind.stays_behind() && !moved.contains(kind))
     }
 
     /// A key that nothing was sealed under an hour ago, and that nothing which nobody looks at is sealed under either.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smcp_core::Stores;
 use smcp_sql::{
-    CONTROL, ControlStore, DATA, EVENTS, EventStore, MigrateError, Migration, MigrationSet, Sql as _,
-    Statement, Value, migrate,
+    CONTROL, ControlStore, DATA, EVENTS, EventStore, MigrateError, Migration, MigrationSet, STREAMS,
+    Sql as _, Statement, StreamStore, Value, migrate,
 };
 use smcp_types::UnixMillis;
 
@@ -24,6 +24,7 @@ async fn the_real_stores_keep_the_contract() {
     let control = database(&folder.path().join("control.db"), CONTROL).await.unwrap();
     let control = Arc::new(ControlStore::new(Arc::new(control)));
     let events = database(&folder.path().join("events.db"), EVENTS).await.unwrap();
+    let streams = database(&folder.path().join("streams.db"), STREAMS).await.unwrap();
     let stores = Stores {
         tenants: control.clone(),
         servers: control.clone(),
@@ -35,6 +36,7 @@ async fn the_real_stores_keep_the_contract() {
         data_keys: control.clone(),
         secrets: control,
         logs: Arc::new(EventStore::new(Arc::new(events))),
+        streams: Arc::new(StreamStore::new(Arc::new(streams))),
     };
     smcp_testkit::check_stores(&stores).await;
 }
@@ -101,7 +103,7 @@ async fn a_step_that_fails_leaves_nothing_behind() {
 async fn released_steps_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let mut table = String::new();
-    for set in [CONTROL, DATA, EVENTS] {
+    for set in [CONTROL, DATA, EVENTS, STREAMS] {
         let sql = database(&folder.path().join(set.name), set).await.unwrap();
         for row in sql.run(Statement::new("SELECT number, checksum FROM migrations", [])).await.unwrap() {
             if let [Value::Integer(number), Value::Text(checksum)] = row.as_slice() {
@@ -118,5 +120,6 @@ async fn released_steps_do_not_change() {
     events 1 cc238638584d9301
     events 2 df88a2090eab1ede
     events 3 1a8551aae3594f44
+    streams 1 977ca2e4f70cbef2
     ");
 }

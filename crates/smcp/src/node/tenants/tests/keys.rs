@@ -175,6 +175,7 @@ impl Files {
             data_keys: control.clone(),
             secrets: control,
             logs: MemoryStores::stores().logs,
+            streams: MemoryStores::stores().streams,
         };
         Self { folder, stores, clock, admin: None, tenant: None }
     }

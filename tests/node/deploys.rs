@@ -96,3 +96,19 @@ fn hosted_code_has_no_network() {
     let answer = node.cli(&node.admin, &["call", "caller", "add", "--tenant", "demo"]).to_string();
     assert!(answer.contains("403") && answer.contains("egress.allow"), "{answer}");
 }
+
+#[test]
+fn times_that_nobody_hears_are_warned_of() {
+    let node = Node::start();
+    let manifest = "[triggers]\ncrons = [\"0 0 1 1 *\"]\n";
+    let deaf = node.deploy("deaf", manifest, ADDER);
+    let talk = String::from_utf8_lossy(&deaf.stdout) + String::from_utf8_lossy(&deaf.stderr);
+    assert!(deaf.status.success() && talk.contains("exports no `scheduled` handler"), "{talk}");
+    let hearing =
+        ADDER.replace("export default {", "export default {\n  async scheduled() { console.log('rang'); },");
+    let heard = node.deploy("hearing", manifest, &hearing);
+    let talk = String::from_utf8_lossy(&heard.stdout) + String::from_utf8_lossy(&heard.stderr);
+    assert!(heard.status.success() && !talk.contains("scheduled"), "{talk}");
+    let logs = node.cli(&node.admin, &["logs", "hearing", "--tenant", "demo"]).to_string();
+    assert!(!logs.contains("rang"), "asking rings nothing: {logs}");
+}

@@ -64,17 +64,22 @@ pub struct HostedRequest {
     pub request_id: RequestId,
     /// Longest wait for the response head, waking included.
     pub head_timeout: Duration,
-    /// Set when it is no request of a client's but a time that has come: the scheduled handler answers it.
+    /// Set when it is no request of a client's but about times: the scheduled handler answers it.
     pub scheduled: Option<Scheduled>,
 }
 
-/// A time that hosted code asked to be called at.
+/// What a scheduled handler is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scheduled {
-    /// The cron expression, as the manifest has it.
-    pub cron: String,
-    /// The minute that it names.
-    pub at: UnixMillis,
+pub enum Scheduled {
+    /// A time that hosted code asked to be called at has come.
+    Due {
+        /// The cron expression, as the manifest has it.
+        cron: String,
+        /// The minute that it names.
+        at: UnixMillis,
+    },
+    /// Whether there is one.
+    Asked,
 }
 
 /// A response as hosted code gave it: nothing in it is trusted yet.

@@ -6,7 +6,7 @@ use smcp_core::{
     fleet::{Admission, Event, Generation, Traffic},
     ports::{Target, VersionRef},
 };
-use smcp_types::Result;
+use smcp_types::{Result, Slug};
 use tokio::sync::oneshot;
 
 use super::{
@@ -19,6 +19,7 @@ use crate::account::Charge;
 /// A call that waits for a process.
 pub(super) struct Waiter {
     version: VersionRef,
+    server: Slug,
     traffic: Traffic,
     answer: oneshot::Sender<Result<Ticket>>,
 }
@@ -77,7 +78,7 @@ impl Shared {
         let now = self.now();
         let admission = state.fleet.admission(now, version);
         if let Admission::Denied(denied) = admission {
-            return Err(refusal(denied, false));
+            return Err(refusal(denied, false, &target.manifest.name));
         }
         let desk = state.desk(target);
         desk.target = target.clone();
@@ -93,7 +94,9 @@ impl Shared {
         let (answer, promise) = oneshot::channel();
         let id = state.next_waiter;
         state.next_waiter += 1;
-        state.waiters.insert(id, Waiter { version: *version, traffic, answer });
+        state
+            .waiters
+            .insert(id, Waiter { version: *version, server: target.manifest.name.clone(), traffic, answer });
         drop(state);
         self.changed.notify_one();
         Ok(Admitted::Later { id, promise })
@@ -106,7 +109,7 @@ impl Shared {
         let mut answers = Vec::new();
         for id in ids {
             let Some(waiter) = state.waiters.get(&id) else { continue };
-            let (version, traffic) = (waiter.version, waiter.traffic);
+            let (version, server, traffic) = (waiter.version, waiter.server.clone(), waiter.traffic);
             let answer = match state.fleet.admission(now, &version) {
                 Admission::Wait => continue,
                 Admission::Ready(generation) => {
@@ -121,7 +124,7 @@ impl Shared {
                 Admission::Denied(denied) => {
                     state.fleet.observe(now, &version, Event::CallGaveUp);
                     state.leave(&version, traffic);
-                    Err(refusal(denied, true))
+                    Err(refusal(denied, true, &server))
                 }
             };
             if let Some(waiter) = state.waiters.remove(&id) {

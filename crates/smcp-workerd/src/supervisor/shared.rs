@@ -7,7 +7,7 @@ use std::{
 };
 
 use smcp_core::{
-    fleet::{Denied, Event, Fleet, Generation, Traffic},
+    fleet::{Event, Fleet, Generation, Traffic},
     ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef, Workload},
 };
 use smcp_types::{Result, ServerId, TenantId};
@@ -18,7 +18,7 @@ use super::{
     alarms::Alarm,
     desk::Desk,
     ledger::{Books, Ledger, Run},
-    words::{hosted_state, refusal},
+    words::{hosted_state, stopping},
 };
 use crate::{
     Bundles,
@@ -189,7 +189,7 @@ impl Shared {
     }
 
     pub(super) fn health(&self) -> Result<()> {
-        if self.lock().stopping { Err(refusal(Denied::ShuttingDown, false)) } else { Ok(()) }
+        if self.lock().stopping { Err(stopping()) } else { Ok(()) }
     }
 
     pub(super) fn state(&self, version: &VersionRef) -> HostedState {

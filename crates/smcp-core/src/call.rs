@@ -13,6 +13,7 @@ mod renewal;
 mod standing;
 mod state;
 mod trace;
+mod wishes;
 
 use std::sync::Arc;
 
@@ -272,14 +273,14 @@ impl Platform {
         body: Bytes,
     ) -> Result<McpResponse, McpFailure> {
         let batches = if talk.revision.has_batches() { Batches::Allowed } else { Batches::Refused };
-        let checked = {
+        let (checked, wishes) = {
             let parsed = smcp_mcp::parse(&body, batches)?;
             modern::check_is_legacy(headers, &parsed)?;
             if let Some(session) = talk.session.as_ref().filter(|_| is_ready(&parsed)) {
                 // Its client may listen soon; until then nothing that the server says is lost.
                 self.standings.begin(session, talk.owner(ctx));
             }
-            self.check_messages(ctx, &talk, &parsed)?
+            (self.check_messages(ctx, &talk, &parsed)?, wishes::of(&parsed))
         };
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
         self.follow_version(&checked.permit, &talk, &mut request).await?;
@@ -292,6 +293,7 @@ impl Platform {
             waiting: checked.waiting,
             owner,
             begins,
+            wishes,
         })
         .await
     }
@@ -324,7 +326,7 @@ impl Platform {
         }
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
         self.follow_version(&permit, &talk, &mut request).await?;
-        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None })
+        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None, wishes: Vec::new() })
             .await
     }
 

@@ -13,6 +13,7 @@ use super::{
     Conversation, McpBody, McpFailure, McpResponse,
     answer::{self, Form},
     legacy_answer, relay,
+    wishes::Wish,
 };
 use crate::{
     Platform,
@@ -36,6 +37,8 @@ pub(super) struct Call {
     pub(super) owner: Owner,
     /// Set for an `initialize`: whose session it begins.
     pub(super) begins: Option<Arc<VerifiedCaller>>,
+    /// What it asks of its session.
+    pub(super) wishes: Vec<Wish>,
 }
 
 impl Platform {
@@ -61,6 +64,9 @@ impl Platform {
         let form = answer::form(&response)?;
         let mut headers = answer::passed_back(&response.headers, form);
         let status = response.status;
+        if let (Some(session), false, StatusCode::OK) = (&call.talk.session, call.wishes.is_empty(), status) {
+            self.note_wishes(&session.record, &call.wishes).await?;
+        }
         if let (Some(caller), Some(initialize), true) = (&call.begins, initialize, status == StatusCode::OK) {
             let inner = response.headers.get("mcp-session-id").cloned();
             let whole = self.read_first_answer(response, form, (left, most)).await?;

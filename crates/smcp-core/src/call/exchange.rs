@@ -58,7 +58,7 @@ impl Platform {
         let limit = call.request.head_timeout;
         let most = Most::of(self, &call.talk);
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
-        let to = (&*call.permit, &call.talk.active.target);
+        let to = (&call.permit, &call.talk.active.target);
         let response = self.call_in_session(to, call.talk.session.as_ref(), call.request).await?;
         let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(started));
         let form = answer::form(&response)?;
@@ -95,7 +95,7 @@ impl Platform {
     /// done nothing yet.
     async fn call_in_session(
         self: &Arc<Self>,
-        (permit, target): (&Permit<UseServer>, &Target),
+        (permit, target): (&Arc<Permit<UseServer>>, &Target),
         session: Option<&LiveSession>,
         request: HostedRequest,
     ) -> Result<HostedResponse> {

@@ -154,6 +154,7 @@ impl Platform {
             Ok(response) if response.status == StatusCode::OK && answer::form(&response) == Ok(Form::Events) => {
                 let (close, closed) = oneshot::channel();
                 opening.to = Phase::Open { of: (version, inner), _close: close };
+                drop(opening);
                 let most = Most::of_target(self, &target);
                 let heard = Arc::clone(self).listen_to(standing, response.body, (most, closed));
                 self.tasks.detach(Box::pin(heard));

@@ -157,6 +157,7 @@ impl Inspector<'_> {
             body: Bytes::from(outgoing.body),
             request_id: self.request_id,
             head_timeout: ANSWER_TIMEOUT,
+            calls: 1,
             scheduled: None,
         };
         self.trial.call(request).await

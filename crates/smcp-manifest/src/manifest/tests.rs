@@ -173,7 +173,7 @@ fn single_mistakes() {
         ),
         (
             "\"a b\" = 1",
-            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets, triggers",
+            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, validate, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets, triggers",
         ),
     ] {
         assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");

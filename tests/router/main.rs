@@ -19,3 +19,4 @@ mod sessions;
 mod stores;
 mod streams;
 mod timers;
+mod validation;

@@ -58,7 +58,7 @@ fn steps() -> Result<Vec<Step>> {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let ours = std::env::current_exe()?;
     let xtask = move |words: &[&str]| step::program(strict(Program::new(&ours)).args(words));
-    let fuzz = xtask(&["fuzz", "--seconds", "30"]);
+    let fuzz = xtask(&["fuzz", "--seconds", "60"]);
     Ok(vec![
         Step::needed("tools", minutes(10), Box::new(tools)),
         Step::new("format", minutes(1), step::program(cargo().args(["fmt", "--all", "--check"]))),

@@ -15,6 +15,7 @@ mod params;
 mod requests;
 mod revision;
 pub mod rounds;
+mod session_id;
 pub mod sse;
 mod strict;
 mod template;
@@ -36,3 +37,4 @@ pub use requests::{
     Outgoing, call_tool, discover, initialize, initialized, list,
 };
 pub use revision::{Era, Revision, UnknownRevision};
+pub use session_id::{SessionClaims, decode_session_id, encode_session_id, hosted_id_is_sound};

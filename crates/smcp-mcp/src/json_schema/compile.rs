@@ -382,8 +382,9 @@ fn is_late(rule: &Rule) -> bool {
 fn order(rule: &Rule) -> u8 {
     match rule {
         Rule::Type(_) => 0,
-        rule if is_late(rule) => 2,
-        _ => 1,
+        Rule::Required(_) => 1,
+        rule if is_late(rule) => 3,
+        _ => 2,
     }
 }
 

@@ -8,9 +8,9 @@ use regex_automata::{
 };
 
 /// Most bytes of one pattern's automaton.
-const MAX_AUTOMATON: usize = 512 << 10;
+const MAX_AUTOMATON: usize = 1 << 20;
 /// Most bytes of what it is made from.
-const MAX_STEP: usize = 1 << 20;
+const MAX_STEP: usize = 2 << 20;
 /// Longest pattern.
 const MAX_CHARS: usize = 4096;
 /// Deepest nesting of groups.

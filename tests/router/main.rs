@@ -16,6 +16,7 @@ mod old_sse;
 mod resume;
 mod secrets;
 mod sessions;
+mod standing;
 mod stores;
 mod streams;
 mod timers;

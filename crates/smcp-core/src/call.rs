@@ -10,6 +10,7 @@ mod modern;
 mod modern_answer;
 mod relay;
 mod renewal;
+mod standing;
 mod state;
 mod trace;
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use smcp_mcp::{Batches, EnvelopeError, Era, MessageId, Revision};
+use smcp_mcp::{Batches, Body, EnvelopeError, Era, MessageId, Revision};
 use smcp_types::{Error, Refusal, Result, Slug};
 
 use crate::{
@@ -29,10 +30,11 @@ use crate::{
     ports::{HostedBody, HostedRequest, ServerRecord},
     servers::ActiveVersion,
     session::{self, LiveSession},
-    streams::Owner,
+    streams::{Owner, Streams},
 };
 
 pub(crate) use relay::answered_ids;
+pub(crate) use standing::Standings;
 
 /// What a revision-less client is taken to speak (2025-06-18, Transports, Protocol Version Header).
 const ASSUMED: Revision = Revision::V2025_03_26;
@@ -280,6 +282,10 @@ impl Platform {
         let checked = {
             let parsed = smcp_mcp::parse(&body, batches)?;
             modern::check_is_legacy(headers, &parsed)?;
+            if let Some(session) = talk.session.as_ref().filter(|_| is_ready(&parsed)) {
+                // Its client may listen soon; until then nothing that the server says is lost.
+                self.standings.begin(session, talk.owner(ctx));
+            }
             self.check_messages(ctx, &talk, &parsed)?
         };
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
@@ -298,9 +304,10 @@ impl Platform {
         .await
     }
 
-    /// GET: the stream of what the server sends by itself. It closes upstream when the client goes.
+    /// GET: the stream of what the server sends by itself. In a session it is ours; without one it is the server's, and closes
+    /// there when the client goes.
     async fn listen(
-        &self,
+        self: &Arc<Self>,
         ctx: &Ctx,
         talk: Conversation,
         headers: &HeaderMap,
@@ -310,8 +317,18 @@ impl Platform {
         }
         let permit = Arc::new(self.connect_permit(ctx, &talk)?);
         let owner = talk.owner(ctx);
-        if let Some(last) = headers.get("last-event-id") {
-            return Ok(self.resumed(owner, last).await?);
+        let position = match headers.get("last-event-id") {
+            Some(last) => Some(self.streams.known(&owner, last)?),
+            None => None,
+        };
+        if let Some(position) = position.filter(|position| !Streams::is_standing(position)) {
+            return Ok(self.resumed(owner, position).await?);
+        }
+        if let Some(session) = &talk.session {
+            let request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
+            let body = self.stand(session, owner, position).await?;
+            self.hear_if_awake(session.clone(), (permit, talk.active.target.clone()), request);
+            return Ok(legacy::events(body));
         }
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
         self.follow_version(&permit, &talk, &mut request).await?;
@@ -384,6 +401,11 @@ impl Platform {
             scheduled: None,
         })
     }
+}
+
+/// Whether it is the message after which a session is in use (2025-11-25, Lifecycle, Initialization).
+fn is_ready(body: &Body<'_>) -> bool {
+    body.messages().iter().any(|message| message.method() == Some("notifications/initialized"))
 }
 
 /// The revision a client's header names.

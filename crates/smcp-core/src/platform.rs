@@ -8,6 +8,7 @@ use smcp_types::{Error, LimitSet, Result, ServerId, SessionId, Slug, TenantId, U
 use crate::{
     authority::Authority,
     bundle_file::BundleStore,
+    call::Standings,
     caller::CallerTokens,
     deploy::turns::Turns,
     identity::Identity,
@@ -127,6 +128,8 @@ pub struct Platform {
     pub(crate) stopping: Stopping,
     /// Answers that clients may come back to.
     pub(crate) streams: Arc<Streams>,
+    /// What servers say unasked, for those who listen.
+    pub(crate) standings: Standings,
     /// Where answers are on their way through.
     pub(crate) answers: Arc<Room>,
     /// Where what servers have stored is on its way in and out.
@@ -212,6 +215,7 @@ impl Platform {
             sessions: Memory::new(SESSIONS),
             stopping: Stopping::new(),
             streams: Arc::new(streams),
+            standings: Standings::default(),
             answers: Arc::default(),
             cargo: Arc::default(),
             trials: Turns::default(),
@@ -294,6 +298,7 @@ impl Platform {
     pub async fn sweep(&self) -> Result<()> {
         while self.stores.sessions.sweep(self.clock.now(), SWEEP_AT_ONCE).await? == u64::from(SWEEP_AT_ONCE) {
         }
+        self.sweep_standings().await?;
         self.streams.sweep(SWEEP_AT_ONCE).await?;
         self.logbook.sweep().await
     }

@@ -204,6 +204,10 @@ impl Platform {
         }
         // The next call should find it awake.
         let active = self.parse_version(version, &record).await?;
+        let before = match server.active {
+            Some(old) => self.stored_version(version_ref(server, old)).await?,
+            None => None,
+        };
         self.isolates.warm(&active.target);
         self.stores.servers.activate(server.tenant, server.id, digest, server.revision).await?;
         self.forget_server(server);
@@ -212,6 +216,9 @@ impl Platform {
             self.isolates.retire(&version_ref(server, old)).await;
         }
         self.isolates.resume(&active.target).await;
+        if let Some(before) = before {
+            self.listeners_follow(&before.definitions, &active).await?;
+        }
         let changed = self.server_by_slug(server.tenant, server.slug.as_str()).await?;
         Ok(self.status(changed.ok_or(Error::NotFound("server"))?))
     }
@@ -268,6 +275,7 @@ impl Platform {
         self.secrets.forget_all();
         self.timers.forget(server);
         self.forget_server(server);
+        self.standings.end_of(server.id);
         // Once more: a call that came between may have started it again.
         self.isolates.erase(server.tenant, server.id).await
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use smcp_mcp::{Revision, SessionClaims, decode_session_id, encode_session_id};
-use smcp_types::{Error, Refusal, Result, SessionId, UnixMillis};
+use smcp_types::{Error, Refusal, Result, SessionId, TenantId, UnixMillis};
 
 pub(crate) use smcp_mcp::hosted_id_is_sound as inner_id_is_sound;
 
@@ -142,10 +142,29 @@ impl Platform {
         Ok(record)
     }
 
+    /// Keeps a session that somebody listens to, as far as its age allows. Returns whether it goes on.
+    pub(crate) async fn keep_listened(
+        &self,
+        (tenant, id, begun): (TenantId, SessionId, UnixMillis),
+    ) -> Result<bool> {
+        let now = self.clock.now();
+        let Some(record) = self.stores.sessions.get(tenant, id).await? else { return Ok(false) };
+        if now >= begun.after(ABSOLUTE_LIFE) {
+            self.end_session(&record).await?;
+            return Ok(false);
+        }
+        if record.idle_expires_at.since(now) < IDLE_LIFE / 2 {
+            self.stores.sessions.touch(tenant, id, now.after(IDLE_LIFE)).await?;
+            self.sessions.forget(&id);
+        }
+        Ok(true)
+    }
+
     /// Ends a session. From then on its id is as good as any forged one.
     pub(crate) async fn end_session(&self, record: &SessionRecord) -> Result<()> {
         self.stores.sessions.delete(record.tenant, record.id).await?;
         self.sessions.forget(&record.id);
+        self.standings.end(&record.id);
         self.streams.forget(record).await
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use hmac::{Hmac, Mac};
+use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 use smcp_mcp::{EventId, EventPosition, MessageId, errors, sse};
 use smcp_types::{Error, Refusal, Result, ServerId, StreamId, TenantId};
@@ -39,6 +40,13 @@ const MAX_SCOPE_BYTES: u64 = 4 << 20;
 const MAX_SCOPE_STREAMS: u32 = 1_000;
 /// What is kept is cut to these bounds each time so many bytes more have come.
 const TRIM_EVERY: usize = 256 << 10;
+/// The bit of a stream's id that says whether it is a standing one: what becomes of its ids differs, also when nothing of it is
+/// kept any more.
+const STANDING: u8 = 1;
+/// The byte that has it.
+const LAST: usize = 15;
+/// The requests that a standing stream answers.
+const NO_REQUESTS: &str = "[]";
 /// What a stream weighs by itself.
 const STREAM_WEIGHT: usize = 512;
 /// Scopes whose bytes are counted.
@@ -105,6 +113,7 @@ impl Streams {
     pub(crate) fn begin(self: &Arc<Self>, owner: Owner, requests: &[MessageId]) -> Result<Writer> {
         let mut id = [0; 16];
         self.entropy.fill(&mut id);
+        id[LAST] &= !STANDING;
         let record = StreamRecord {
             tenant: owner.tenant,
             id: StreamId::from_bytes(id),
@@ -119,18 +128,52 @@ impl Streams {
         Ok(Writer::new(Arc::clone(self), owner, live, record))
     }
 
-    /// What comes after the event of this id.
+    /// Begins a standing stream of a session.
+    pub(crate) fn stand(self: &Arc<Self>, owner: Owner) -> Writer {
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        id[LAST] |= STANDING;
+        self.standing(owner, StreamId::from_bytes(id), 0)
+    }
+
+    /// The same stream as before the platform was started again; `None` when nothing of it is kept.
+    pub(crate) async fn stand_again(self: &Arc<Self>, owner: Owner, id: StreamId) -> Result<Option<Writer>> {
+        let stored = self.log.stream(owner.tenant, id).await?;
+        let stored = stored.filter(|stream| stream.scope == owner.scope);
+        Ok(stored.map(|stream| self.standing(owner, id, stream.last)))
+    }
+
+    fn standing(self: &Arc<Self>, owner: Owner, id: StreamId, last: i64) -> Writer {
+        let record = StreamRecord {
+            tenant: owner.tenant,
+            id,
+            scope: owner.scope,
+            requests: NO_REQUESTS.to_owned(),
+            last,
+            ended: false,
+            expires_at: self.clock.now().after(KEPT_FOR),
+        };
+        Writer::new(Arc::clone(self), owner, Arc::new(Live::after(last)), record)
+    }
+
+    /// Whether a position is in a standing stream.
+    pub(crate) fn is_standing(position: &EventPosition) -> bool {
+        position.stream[LAST] & STANDING != 0
+    }
+
+    /// Where the event of this id stands.
     ///
     /// # Errors
-    /// `Invalid` for an id that is not of this owner, or of a stream that is no longer kept.
-    pub(crate) async fn resume(self: &Arc<Self>, owner: Owner, id: &str) -> Result<Reader> {
-        let gone = || {
-            let message = "this Last-Event-ID names no event that is still kept";
-            Error::Invalid(
-                Refusal::new(message).hint("open the stream without it, or send the request again"),
-            )
-        };
-        let position = self.position(&owner, id).ok_or_else(gone)?;
+    /// `Invalid` for an id that is not of this owner.
+    pub(crate) fn known(&self, owner: &Owner, id: &HeaderValue) -> Result<EventPosition> {
+        id.to_str().ok().and_then(|id| self.position(owner, id)).ok_or_else(gone)
+    }
+
+    /// What comes after this event.
+    ///
+    /// # Errors
+    /// `Invalid` for one of a stream that is no longer kept.
+    pub(crate) async fn resume(self: &Arc<Self>, owner: Owner, position: EventPosition) -> Result<Reader> {
         let id = StreamId::from_bytes(position.stream);
         let live = self.lock().get(&id).cloned();
         let stored = self.log.stream(owner.tenant, id).await?;
@@ -217,6 +260,11 @@ impl Streams {
     fn lock_weights(&self) -> MutexGuard<'_, HashMap<Scope, usize>> {
         self.weights.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn gone() -> Error {
+    let message = "this Last-Event-ID names no event that is still kept";
+    Error::Invalid(Refusal::new(message).hint("open the stream without it, or send the request again"))
 }
 
 fn place<'a>(stream: &StreamRecord, namespace: &'a str, number: i64) -> Place<'a> {

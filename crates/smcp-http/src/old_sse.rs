@@ -15,10 +15,11 @@ use axum::{
 use bytes::Bytes;
 use futures_channel::mpsc;
 use futures_util::{FutureExt as _, StreamExt as _, stream, stream::BoxStream};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use smcp_core::{
     Ctx,
     call::{McpBody, McpRequest, Verb},
+    ports::HostedBody,
 };
 use smcp_mcp::sse;
 use smcp_types::{Error, Refusal, Result, Slug, limits::MAX_MCP_BODY_BYTES};
@@ -181,6 +182,7 @@ async fn answered(
     request: McpRequest,
     session: Arc<Mutex<Option<HeaderValue>>>,
 ) -> Answers {
+    let McpRequest { tenant, server, .. } = request.clone();
     let answer = match app.platform.mcp(&ctx, request).await {
         Ok(answer) => answer,
         Err(failure) => {
@@ -189,24 +191,41 @@ async fn answered(
             return event(&body);
         }
     };
-    if let Some(begun) = answer.headers.get("mcp-session-id") {
-        *session.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun.clone());
-    }
-    match answer.body {
+    let begun = answer.headers.get("mcp-session-id").cloned();
+    let answers = match answer.body {
         McpBody::Whole(body) => event(&body),
-        McpBody::Stream(events) => {
-            let mut decoder = sse::Decoder::new(usize::MAX);
-            let without = events.map(move |chunk| {
-                let (mut read, mut out) = (Vec::new(), Vec::new());
-                decoder.push(&chunk?, &mut read).map_err(Error::internal)?;
-                let said =
-                    read.into_iter().filter(|event| event.data.as_ref().is_some_and(|data| !data.is_empty()));
-                said.for_each(|event| sse::encode(&sse::Event { id: None, retry: None, ..event }, &mut out));
-                Ok(out.into())
-            });
-            without.boxed()
-        }
+        McpBody::Stream(events) => without_ids(events),
+    };
+    let Some(begun) = begun else { return answers };
+    session.lock().unwrap_or_else(PoisonError::into_inner).replace(begun.clone());
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("mcp-session-id"), begun)]);
+    let listen = McpRequest { tenant, server, verb: Verb::Listen, headers };
+    answers.chain(unasked(app, ctx, listen).flatten_stream()).boxed()
+}
+
+/// What the server says unasked in the session that has begun.
+async fn unasked(app: App, ctx: Ctx, listen: McpRequest) -> Answers {
+    match app.platform.mcp(&ctx, listen).await.map(|answer| answer.body) {
+        Ok(McpBody::Stream(events)) => without_ids(events),
+        Ok(McpBody::Whole(_)) | Err(_) => stream::empty().boxed(),
     }
+}
+
+/// Events that say something, without their ids: nobody can come back with them.
+fn without_ids(events: HostedBody) -> Answers {
+    let mut decoder = sse::Decoder::new(usize::MAX);
+    let without = events.map(move |chunk| {
+        let (mut read, mut out) = (Vec::new(), Vec::new());
+        decoder.push(&chunk?, &mut read).map_err(Error::internal)?;
+        let said = read.into_iter().filter(|event| event.data.as_ref().is_some_and(|data| !data.is_empty()));
+        said.for_each(|event| sse::encode(&sse::Event { id: None, retry: None, ..event }, &mut out));
+        if out.is_empty() {
+            // It shows that it is alive, or has said something that is not for this client.
+            out.extend_from_slice(b":\n\n");
+        }
+        Ok(out.into())
+    });
+    without.boxed()
 }
 
 /// One event with a message, or nothing if there is none.

@@ -21,7 +21,7 @@ use smcp_core::{
     },
 };
 use smcp_manifest::Bundle;
-use smcp_types::{Error, Result, ServerId, TenantId};
+use smcp_types::{Error, Result, ServerId, TenantId, UnixMillis};
 
 /// What a scripted server answers.
 #[derive(Clone, Debug)]
@@ -85,6 +85,7 @@ type Script = Box<dyn Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>>
 pub struct ScriptedIsolates {
     script: Script,
     never_resumes: AtomicBool,
+    awake: AtomicBool,
     seen: Mutex<Vec<HostedRequest>>,
     versions: Mutex<Vec<VersionRef>>,
     finished: Arc<AtomicBool>,
@@ -105,6 +106,11 @@ impl ScriptedIsolates {
         self.never_resumes.store(true, Ordering::Relaxed);
     }
 
+    /// From now on every version is said to be awake, or asleep.
+    pub fn awake(&self, awake: bool) {
+        self.awake.store(awake, Ordering::Relaxed);
+    }
+
     /// Answers when the script's future does.
     pub fn waiting(
         script: impl Fn(&HostedRequest) -> BoxFuture<'static, Result<Scripted>> + Send + Sync + 'static,
@@ -114,6 +120,7 @@ impl ScriptedIsolates {
             script: Box::new(script),
             seen: Mutex::default(),
             never_resumes: AtomicBool::new(false),
+            awake: AtomicBool::new(false),
             versions: Mutex::default(),
             finished,
             cancelled,
@@ -201,10 +208,10 @@ impl Isolates for ScriptedIsolates {
     async fn trial(
         &self,
         _: &Permit<Deploy>,
-        _: &Target,
+        target: &Target,
         _: Arc<Bundle>,
     ) -> std::result::Result<Box<dyn Trial>, TrialRefused> {
-        Ok(Box::new(ScriptedTrial))
+        Ok(Box::new(ScriptedTrial { tool: target.manifest.vars.get("tool").cloned() }))
     }
 
     async fn resume(&self, _: &Target) {
@@ -226,7 +233,10 @@ impl Isolates for ScriptedIsolates {
     async fn forget(&self, _: &VersionRef) {}
 
     fn state(&self, _: &VersionRef) -> HostedState {
-        HostedState::Asleep
+        match self.awake.load(Ordering::Relaxed) {
+            true => HostedState::Ready { since: UnixMillis(0) },
+            false => HostedState::Asleep,
+        }
     }
 
     fn health(&self) -> Result<()> {
@@ -246,23 +256,35 @@ impl UsageMeter for ScriptedIsolates {
     }
 }
 
-/// A trial that shows one tool, `add`, and one prompt, `hello`, on 2025-11-25 and 2026-07-28.
-struct ScriptedTrial;
+/// A trial that shows one tool, `add`, and one prompt, `hello`, on 2025-11-25 and 2026-07-28; and the tool that the var `tool`
+/// names, saying that it tells of changes.
+struct ScriptedTrial {
+    tool: Option<String>,
+}
 
 #[async_trait]
 impl Trial for ScriptedTrial {
     async fn call(&self, request: HostedRequest) -> Result<HostedResponse> {
         let message: serde_json::Value = serde_json::from_slice(&request.body).map_err(Error::internal)?;
         let id = &message["id"];
+        let capabilities = match self.tool {
+            Some(_) => serde_json::json!({ "tools": { "listChanged": true }, "prompts": {} }),
+            None => serde_json::json!({ "tools": {}, "prompts": {} }),
+        };
+        let more = self.tool.iter();
+        let mut tools: Vec<_> = more
+            .map(|name| serde_json::json!({ "name": name, "inputSchema": { "type": "object" } }))
+            .collect();
+        tools.push(serde_json::json!({ "name": "add", "inputSchema": { "type": "object",
+                "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } } }));
         let answer = match message["method"].as_str().unwrap_or_default() {
             "initialize" => serde_json::json!({
-                "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "prompts": {} },
+                "protocolVersion": "2025-11-25", "capabilities": capabilities,
                 "serverInfo": { "name": "scripted", "version": "1" } }),
             "server/discover" => serde_json::json!({
-                "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {}, "prompts": {} },
+                "supportedVersions": ["2026-07-28"], "capabilities": capabilities,
                 "resultType": "complete", "ttlMs": 0, "cacheScope": "private" }),
-            "tools/list" => serde_json::json!({ "tools": [{ "name": "add", "inputSchema": { "type": "object",
-                "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } } }] }),
+            "tools/list" => serde_json::json!({ "tools": tools }),
             "prompts/list" => serde_json::json!({ "prompts": [{ "name": "hello" }] }),
             "notifications/initialized" => return respond(Scripted::of(202, "", ""), trial_fate()),
             _ => return respond(Scripted::of(404, "text/plain", "no"), trial_fate()),

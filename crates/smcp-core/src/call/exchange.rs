@@ -89,19 +89,21 @@ impl Platform {
     /// A hosted server that has lost the session (2025-11-25, Session Management) is told of it and asked again, once: it has
     /// done nothing yet.
     async fn call_in_session(
-        &self,
+        self: &Arc<Self>,
         (permit, target): (&Permit<UseServer>, &Target),
         session: Option<&LiveSession>,
         request: HostedRequest,
     ) -> Result<HostedResponse> {
         let Some(session) = session else { return self.isolates.call(permit, target, request).await };
         let mut again = request.clone();
+        self.hear(session, (permit, target), &again).await;
         let response = self.isolates.call(permit, target, request).await?;
         if response.status != StatusCode::NOT_FOUND {
             return Ok(response);
         }
         let record = self.begin_again((permit, target), &again, session).await?;
         session::name_inner(&mut again.headers, &record.inner)?;
+        self.hear(session, (permit, target), &again).await;
         let response = self.isolates.call(permit, target, again).await?;
         if response.status == StatusCode::NOT_FOUND {
             self.end_session(&record).await?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use smcp_mcp::{MessageId, Revision, sse};
+use smcp_mcp::{EventPosition, MessageId, Revision, sse};
 use smcp_types::{Error, Refusal, Result};
 
 use super::{
@@ -64,14 +64,13 @@ impl Platform {
     }
 
     /// GET with `Last-Event-ID`: what has come since, then what comes.
-    pub(super) async fn resumed(&self, owner: Owner, last: &HeaderValue) -> Result<McpResponse> {
-        let last = last.to_str().map_err(|_| Error::invalid("Last-Event-ID is no text"))?;
+    pub(super) async fn resumed(&self, owner: Owner, last: EventPosition) -> Result<McpResponse> {
         Ok(events(self.streams.resume(owner, last).await?.body()))
     }
 }
 
 /// An answer of events.
-fn events(body: HostedBody) -> McpResponse {
+pub(super) fn events(body: HostedBody) -> McpResponse {
     let headers = answer::passed_back(&HeaderMap::new(), Form::Events);
     McpResponse { status: StatusCode::OK, headers, body: McpBody::Stream(body) }
 }

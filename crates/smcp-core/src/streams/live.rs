@@ -52,6 +52,16 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A stream whose last event is this one.
+    pub(super) fn after(last: i64) -> Self {
+        Self { state: Mutex::new(State { last, ..State::default() }) }
+    }
+
+    /// Whether somebody reads it.
+    pub(super) fn is_read(&self) -> bool {
+        self.state().attached
+    }
+
     /// The new reader, in the place of the one there was. Events up to `last` are its own to read from the log; it is given
     /// those that come from now on.
     pub(super) fn attach(self: &Arc<Self>) -> Attached {

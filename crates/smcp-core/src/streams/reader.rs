@@ -58,7 +58,7 @@ impl Reader {
     }
 
     /// From this event on.
-    pub(super) fn from(mut self, after: i64) -> Self {
+    pub(crate) fn from(mut self, after: i64) -> Self {
         self.read = after;
         self
     }

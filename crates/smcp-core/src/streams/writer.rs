@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use smcp_mcp::{EventPosition, sse};
-use smcp_types::Result;
+use smcp_types::{Result, StreamId};
 
 use super::{KEPT_FOR, Owner, Reader, Streams, live::Live};
 use crate::{
@@ -77,10 +77,28 @@ impl Writer {
         Ok(())
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> StreamId {
+        self.record.id
+    }
+
+    /// The last event that it has had.
+    pub(crate) fn last(&self) -> i64 {
+        self.record.last
+    }
+
+    /// Whether somebody reads it.
+    pub(crate) fn is_read(&self) -> bool {
+        self.live.is_read()
+    }
+
     /// Waits for a slow reader, and sends one away that is stuck.
-    pub(crate) async fn room(&self) {
-        if within(&*self.streams.clock, STUCK_AFTER, self.live.room()).await.is_none() {
-            self.live.drop_reader();
+    pub(crate) fn room(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (clock, live) = (Arc::clone(&self.streams.clock), Arc::clone(&self.live));
+        async move {
+            if within(&*clock, STUCK_AFTER, live.room()).await.is_none() {
+                live.drop_reader();
+            }
         }
     }
 

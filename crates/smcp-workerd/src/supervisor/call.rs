@@ -50,7 +50,8 @@ pub(crate) fn timed_out(after: Duration) -> Error {
 
 async fn attempts(shared: &Arc<Shared>, target: &Target, request: &HostedRequest) -> Result<HostedResponse> {
     let traffic = if opens_stream(request) { Traffic::Stream } else { Traffic::Call };
-    let takes = Takes { traffic, calls: request.calls };
+    let calls = if traffic == Traffic::Call { request.calls } else { 1 };
+    let takes = Takes { traffic, calls };
     for _ in 0..MAX_TRIES {
         let ticket = admit(shared, target, takes).await?;
         let mut ready = ticket.ready.clone();

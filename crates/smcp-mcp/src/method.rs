@@ -39,7 +39,7 @@ macro_rules! methods {
 
             /// Every method with a name of its own here.
             #[cfg(test)]
-            fn known() -> Vec<Self> {
+            pub(crate) fn known() -> Vec<Self> {
                 vec![$(Self::$variant),*]
             }
         }

@@ -107,6 +107,12 @@ const PROGRESS: &[Member] = &[
     optional("message", Form::Text),
     NOTED,
 ];
+const PROGRESS_WITHOUT_MESSAGE: &[Member] = &[
+    needed("progressToken", Form::Token),
+    needed("progress", Form::Number),
+    optional("total", Form::Number),
+    NOTED,
+];
 const STATUS: &[Member] = &[needed("taskId", Form::Text), needed("status", Form::Text), NOTED];
 
 /// The members of a method's parameters; `None` where a revision does not know the method, which may then be anything.
@@ -139,6 +145,7 @@ fn members(method: &Method, revision: Revision) -> Option<&'static [Member]> {
         Method::Initialized | Method::RootsListChanged if !modern => NEWS,
         Method::Cancelled if revision == Revision::V2025_11_25 => CANCELLED_OR_TASK,
         Method::Cancelled => CANCELLED,
+        Method::Progress if revision == Revision::V2024_11_05 => PROGRESS_WITHOUT_MESSAGE,
         Method::Progress if !modern => PROGRESS,
         Method::Initialize
         | Method::Ping

@@ -1,8 +1,17 @@
 //! Checking a value: every step is paid for, so that no schema takes more than its share of time, whatever the value.
 
-use super::{Misfit, Node, NodeId, Rule, Schema, pattern::Pattern, value};
-use serde_json::{Map, Value};
-use std::{cmp::Ordering, collections::BTreeSet, fmt::Write as _};
+mod arrays;
+mod in_place;
+mod objects;
+mod told;
+
+use super::{
+    Misfit, Node, NodeId, Rule, Schema,
+    pattern::Pattern,
+    value::{self, Decimal},
+};
+use serde_json::{Number, Value};
+use std::{cmp::Ordering, collections::BTreeSet};
 
 /// Most steps of one check: a few hundredths of a second.
 const MAX_STEPS: u64 = 1_000_000;
@@ -10,12 +19,6 @@ const MAX_STEPS: u64 = 1_000_000;
 const MAX_DEPTH: usize = 256;
 /// Most broken rules that are told.
 const MAX_FAILURES: usize = 5;
-/// Most names that one of them lists.
-const MAX_NAMES: usize = 5;
-/// How much is shown of a name.
-const MAX_NAME_CHARS: usize = 64;
-/// How much is shown of a place.
-const MAX_PLACE_CHARS: usize = 200;
 /// Characters that are read in one step.
 const CHARS_PER_STEP: usize = 32;
 
@@ -139,278 +142,74 @@ impl<'s, 'v> Check<'s, 'v> {
     }
 
     fn rule(&mut self, rule: &'s Rule, value: &'v Value, seen: Option<&mut Seen<'v>>) -> Fits {
-        match rule {
-            Rule::Reference(_)
-            | Rule::AllOf(_)
-            | Rule::AnyOf(_)
-            | Rule::OneOf(_)
-            | Rule::Not(_)
-            | Rule::If { .. }
-            | Rule::DependentSchemas(_) => self.in_place(rule, value, seen),
-            Rule::DependentRequired(_)
-            | Rule::Properties { .. }
-            | Rule::PropertyNames(_)
-            | Rule::Required(_)
-            | Rule::UnevaluatedProperties(_) => match value {
-                Value::Object(members) => self.object(rule, members, seen),
-                _ => Ok(true),
-            },
-            Rule::Items { .. } | Rule::Contains { .. } | Rule::UniqueItems | Rule::UnevaluatedItems(_) => {
-                match value {
-                    Value::Array(items) => self.array(rule, items, seen),
-                    _ => Ok(true),
-                }
-            }
-            Rule::Type(_)
-            | Rule::Enum { .. }
-            | Rule::MultipleOf(_)
-            | Rule::Bound { .. }
-            | Rule::Count { .. }
-            | Rule::Pattern(_) => self.plain(rule, value),
-        }
-    }
-
-    /// Rules that look at the same value with other subschemas.
-    fn in_place(&mut self, rule: &'s Rule, value: &'v Value, mut seen: Option<&mut Seen<'v>>) -> Fits {
+        let members = value.as_object();
+        let items = value.as_array().map(Vec::as_slice);
         match rule {
             Rule::Reference(to) => self.node(*to, value, seen),
-            Rule::AllOf(all) => {
-                let mut fits = true;
-                for id in all {
-                    fits &= self.node(*id, value, seen.as_deref_mut())?;
-                    if !fits && self.quiet > 0 {
-                        break;
-                    }
-                }
-                Ok(fits)
-            }
-            Rule::AnyOf(any) => {
-                let mut fits = false;
-                for id in any {
-                    fits |= self.quietly(*id, value, seen.as_deref_mut())?;
-                    if fits && seen.is_none() {
-                        break;
-                    }
-                }
-                Ok(fits || self.fail("anyOf", "must fit one of the alternatives"))
-            }
-            Rule::OneOf(one) => {
-                let mut fits = 0;
-                for id in one {
-                    fits += usize::from(self.quietly(*id, value, seen.as_deref_mut())?);
-                    if fits > 1 {
-                        return Ok(self.fail("oneOf", "must fit only one of the alternatives"));
-                    }
-                }
-                Ok(fits == 1 || self.fail("oneOf", "must fit one of the alternatives"))
-            }
+            Rule::AllOf(all) => self.all_of(all, value, seen),
+            Rule::AnyOf(any) => self.any_of(any, value, seen),
+            Rule::OneOf(one) => self.one_of(one, value, seen),
             Rule::Not(not) => {
                 Ok(!self.quietly(*not, value, None)? || self.fail("not", "is what is excluded"))
             }
-            Rule::If { test, then, otherwise } => {
-                let branch = if self.quietly(*test, value, seen.as_deref_mut())? { then } else { otherwise };
-                branch.map_or(Ok(true), |branch| self.node(branch, value, seen))
-            }
-            Rule::DependentSchemas(dependent) => {
-                let Value::Object(members) = value else { return Ok(true) };
-                let mut fits = true;
-                for (key, id) in dependent {
-                    self.fuel.read(key.len())?;
-                    if members.contains_key(key) {
-                        fits &= self.node(*id, value, seen.as_deref_mut())?;
-                    }
-                }
-                Ok(fits)
-            }
-            _ => Ok(true),
-        }
-    }
-
-    fn object(
-        &mut self,
-        rule: &'s Rule,
-        members: &'v Map<String, Value>,
-        seen: Option<&mut Seen<'v>>,
-    ) -> Fits {
-        match rule {
-            Rule::Required(required) => {
-                let missing = self.missing(required, members)?;
-                Ok(missing.is_empty() || self.fail("required", &format!("lacks {missing}")))
-            }
-            Rule::DependentRequired(dependent) => {
-                for (key, required) in dependent {
-                    self.fuel.read(key.len())?;
-                    if !members.contains_key(key) {
-                        continue;
-                    }
-                    let missing = self.missing(required, members)?;
-                    if !missing.is_empty() {
-                        let words = format!("with {} must also have {missing}", shown(key));
-                        return Ok(self.fail("dependentRequired", &words));
-                    }
-                }
-                Ok(true)
-            }
-            Rule::PropertyNames(id) => self.names(*id, members),
+            Rule::If { test, then, otherwise } => self.branch((*test, *then, *otherwise), value, seen),
+            Rule::DependentSchemas(dependent) => self.dependent_schemas(dependent, value, seen),
+            Rule::DependentRequired(dependent) => on(members, |members| self.dependent(dependent, members)),
             Rule::Properties { named, patterns, rest } => {
-                let mut fits = true;
-                let mut seen = seen;
-                for (key, value) in members {
-                    self.fuel.read(key.len())?;
-                    let by_name = named.get(key);
-                    let mut known = by_name.is_some();
-                    if let Some(id) = by_name {
-                        fits &= self.below(Step::Key(key), *id, value)?;
-                    }
-                    for (pattern, id) in patterns {
-                        if self.matches(pattern, key)? {
-                            known = true;
-                            fits &= self.below(Step::Key(key), *id, value)?;
-                        }
-                    }
-                    if let Some(id) = rest.filter(|_| !known) {
-                        known = true;
-                        fits &= self.other(Step::Key(key), (id, "additionalProperties"), value)?;
-                    }
-                    if let Some(seen) = seen.as_deref_mut().filter(|_| known) {
-                        seen.properties.insert(key);
-                    }
-                    if !fits && self.done() {
-                        break;
-                    }
-                }
-                Ok(fits)
+                on(members, |members| self.properties((named, patterns, *rest), members, seen))
             }
+            Rule::PropertyNames(id) => on(members, |members| self.names(*id, members)),
+            Rule::Required(required) => on(members, |members| self.required(required, members)),
             Rule::UnevaluatedProperties(id) => {
-                let Some(seen) = seen else { return Ok(true) };
-                let mut fits = true;
-                for (key, value) in members {
-                    self.fuel.read(key.len())?;
-                    if !seen.every_property && !seen.properties.contains(key.as_str()) {
-                        fits &= self.other(Step::Key(key), (*id, "unevaluatedProperties"), value)?;
-                    }
-                }
-                seen.every_property = true;
-                Ok(fits)
+                on(members.zip(seen), |(members, seen)| self.other_properties(*id, members, seen))
             }
-            _ => Ok(true),
-        }
-    }
-
-    fn array(&mut self, rule: &'s Rule, items: &'v [Value], seen: Option<&mut Seen<'v>>) -> Fits {
-        match rule {
-            Rule::Items { prefix, rest } => {
-                let mut fits = true;
-                for (index, item) in items.iter().enumerate() {
-                    let Some(id) = prefix.get(index).copied().or(*rest) else { break };
-                    self.fuel.spend(1)?;
-                    fits &= self.other(Step::Index(index), (id, "items"), item)?;
-                    if !fits && self.done() {
-                        break;
-                    }
-                }
-                if let Some(seen) = seen {
-                    seen.every_item |= rest.is_some();
-                    seen.items = seen.items.max(prefix.len());
-                }
-                Ok(fits)
+            Rule::Items { prefix, rest } => on(items, |items| self.items((prefix, *rest), items, seen)),
+            Rule::Contains { schema, least, most } => {
+                on(items, |items| self.contains(*schema, (*least, *most), items, seen))
             }
-            Rule::Contains { schema, least, most } => self.contains(*schema, (*least, *most), items, seen),
-            Rule::UniqueItems => {
-                let mut by_hash = std::collections::BTreeMap::<u64, Vec<&Value>>::new();
-                for item in items {
-                    let like = by_hash.entry(value::hash(&mut self.fuel, item)?).or_default();
-                    for other in &*like {
-                        if value::equal(&mut self.fuel, item, other)? {
-                            return Ok(self.fail("uniqueItems", "has the same item twice"));
-                        }
-                    }
-                    like.push(item);
-                }
-                Ok(true)
-            }
+            Rule::UniqueItems => on(items, |items| self.unique(items)),
             Rule::UnevaluatedItems(id) => {
-                let Some(seen) = seen else { return Ok(true) };
-                let mut fits = true;
-                for (index, item) in items.iter().enumerate().skip(seen.items) {
-                    self.fuel.spend(1)?;
-                    if !seen.every_item && !seen.found.contains(&index) {
-                        fits &= self.other(Step::Index(index), (*id, "unevaluatedItems"), item)?;
-                    }
-                }
-                seen.every_item = true;
-                Ok(fits)
+                on(items.zip(seen), |(items, seen)| self.other_items(*id, items, seen))
             }
-            _ => Ok(true),
+            Rule::Type(kinds) => Ok(kinds.allows(value) || self.fail("type", &format!("must be {kinds}"))),
+            Rule::Enum { values, keyword } => self.one_of_values(values, keyword, value),
+            Rule::MultipleOf(unit) => on(value.as_number(), |number| {
+                let fits = Decimal::of(number).is_some_and(|number| number.is_multiple_of(*unit));
+                Ok(fits || self.fail("multipleOf", "is not a multiple of what it must be"))
+            }),
+            Rule::Bound { keyword, than } => {
+                on(value.as_number(), |number| Ok(self.bound(keyword, than, number)))
+            }
+            Rule::Count { keyword, than } => self.count(keyword, *than, value),
+            Rule::Pattern(pattern) => on(value.as_str(), |text| {
+                Ok(self.matches(pattern, text)? || self.fail("pattern", "does not match the pattern"))
+            }),
         }
     }
 
-    fn contains(
-        &mut self,
-        schema: NodeId,
-        (least, most): (u64, Option<u64>),
-        items: &'v [Value],
-        mut seen: Option<&mut Seen<'v>>,
-    ) -> Fits {
-        let mut count = 0;
-        for (index, item) in items.iter().enumerate() {
-            if self.quietly(schema, item, None)? {
-                count += 1;
-                if let Some(seen) = seen.as_deref_mut() {
-                    seen.found.insert(index);
-                }
+    fn one_of_values(&mut self, values: &'s [Value], keyword: &str, value: &'v Value) -> Fits {
+        for allowed in values {
+            if value::equal(&mut self.fuel, allowed, value)? {
+                return Ok(true);
             }
         }
-        if count < least {
-            return Ok(self.fail("contains", "has too few items of the kind that it must contain"));
-        }
-        let too_many = most.is_some_and(|most| count > most);
-        Ok(!too_many || self.fail("maxContains", "has too many items of one kind"))
+        Ok(self.fail(keyword, "is not a value that is allowed"))
     }
 
-    fn plain(&mut self, rule: &'s Rule, value: &'v Value) -> Fits {
-        let failed = match (rule, value) {
-            (Rule::Type(kinds), _) if !kinds.allows(value) => Some(("type", format!("must be {kinds}"))),
-            (Rule::Enum { values, keyword }, _) => {
-                for allowed in values {
-                    if value::equal(&mut self.fuel, allowed, value)? {
-                        return Ok(true);
-                    }
-                }
-                Some((*keyword, "is not a value that is allowed".to_owned()))
-            }
-            (Rule::MultipleOf(unit), Value::Number(number)) => {
-                let fits = value::Decimal::of(number).is_some_and(|number| number.is_multiple_of(*unit));
-                (!fits).then(|| ("multipleOf", "is not a multiple of what it must be".to_owned()))
-            }
-            (Rule::Bound { keyword, than }, Value::Number(number)) => {
-                let order = value::order(number, than);
-                let fits = match *keyword {
-                    "minimum" => order != Ordering::Less,
-                    "maximum" => order != Ordering::Greater,
-                    "exclusiveMinimum" => order == Ordering::Greater,
-                    _ => order == Ordering::Less,
-                };
-                let words = if keyword.ends_with("inimum") { "is too small" } else { "is too large" };
-                (!fits).then(|| (*keyword, format!("{words}: the bound is {than}")))
-            }
-            (Rule::Count { keyword, than }, _) => self.count(keyword, *than, value)?,
-            (Rule::Pattern(pattern), Value::String(text)) => {
-                let fits = self.matches(pattern, text)?;
-                (!fits).then(|| ("pattern", "does not match the pattern".to_owned()))
-            }
-            _ => None,
+    fn bound(&mut self, keyword: &str, than: &Number, number: &Number) -> bool {
+        let order = value::order(number, than);
+        let fits = match keyword {
+            "minimum" => order != Ordering::Less,
+            "maximum" => order != Ordering::Greater,
+            "exclusiveMinimum" => order == Ordering::Greater,
+            _ => order == Ordering::Less,
         };
-        Ok(failed.is_none_or(|(keyword, words)| self.fail(keyword, &words)))
+        let words = if keyword.ends_with("inimum") { "is too small" } else { "is too large" };
+        fits || self.fail(keyword, &format!("{words}: the bound is {than}"))
     }
 
     /// Lengths of strings, arrays and objects.
-    fn count(
-        &mut self,
-        keyword: &'static str,
-        than: u64,
-        value: &'v Value,
-    ) -> Result<Option<(&'static str, String)>, Exhausted> {
+    fn count(&mut self, keyword: &'static str, than: u64, value: &'v Value) -> Fits {
         let count = match (value, keyword) {
             (Value::String(text), "minLength" | "maxLength") => {
                 self.fuel.read(text.len())?;
@@ -418,53 +217,12 @@ impl<'s, 'v> Check<'s, 'v> {
             }
             (Value::Array(items), "minItems" | "maxItems") => items.len(),
             (Value::Object(members), "minProperties" | "maxProperties") => members.len(),
-            _ => return Ok(None),
+            _ => return Ok(true),
         };
         let least = keyword.starts_with("min");
         let fits = if least { count as u64 >= than } else { count as u64 <= than };
         let words = if least { "is too short" } else { "is too long" };
-        Ok((!fits).then(|| (keyword, format!("{words}: the bound is {than}"))))
-    }
-
-    /// The names of an object that are not there, or nothing.
-    fn missing(
-        &mut self,
-        required: &'s [String],
-        members: &'v Map<String, Value>,
-    ) -> Result<String, Exhausted> {
-        let mut missing = Vec::new();
-        for key in required {
-            self.fuel.read(key.len())?;
-            if !members.contains_key(key) {
-                missing.push(shown(key));
-            }
-            if missing.len() == MAX_NAMES {
-                break;
-            }
-        }
-        Ok(missing.join(", "))
-    }
-
-    /// Names are values of their own, which live no longer than this.
-    fn names(&mut self, id: NodeId, members: &'v Map<String, Value>) -> Fits {
-        for key in members.keys() {
-            self.fuel.read(key.len())?;
-            let name = Value::String(key.clone());
-            let mut check = Check {
-                nodes: self.nodes,
-                fuel: std::mem::replace(&mut self.fuel, Fuel(0)),
-                depth: self.depth,
-                quiet: 1,
-                place: Vec::new(),
-                failures: Vec::new(),
-            };
-            let fits = check.node(id, &name, None);
-            self.fuel = check.fuel;
-            if !fits? {
-                return Ok(self.fail("propertyNames", &format!("may not have the name {}", shown(key))));
-            }
-        }
-        Ok(true)
+        Ok(fits || self.fail(keyword, &format!("{words}: the bound is {than}")))
     }
 
     fn matches(&mut self, pattern: &Pattern, text: &str) -> Fits {
@@ -507,35 +265,14 @@ impl<'s, 'v> Check<'s, 'v> {
     /// Takes note of a broken rule, and is `false`.
     fn fail(&mut self, keyword: &str, words: &str) -> bool {
         if !self.done() {
-            let place = pointer(&self.place);
+            let place = told::pointer(&self.place);
             self.failures.push(format!("{place} {words} ({keyword})"));
         }
         false
     }
 }
 
-/// A JSON pointer (RFC 6901), shortened.
-fn pointer(steps: &[Step<'_>]) -> String {
-    if steps.is_empty() {
-        return "the whole".to_owned();
-    }
-    let mut out = String::new();
-    for step in steps {
-        match step {
-            Step::Key(key) => {
-                let key: String = key.chars().take(MAX_NAME_CHARS).collect();
-                _ = write!(out, "/{}", key.replace('~', "~0").replace('/', "~1"));
-            }
-            Step::Index(index) => _ = write!(out, "/{index}"),
-        }
-        if out.len() > MAX_PLACE_CHARS {
-            out.push('…');
-            break;
-        }
-    }
-    format!("{out:?}")
-}
-
-fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(MAX_NAME_CHARS).collect::<String>())
+/// A rule about one kind of value holds for every other kind.
+fn on<T>(value: Option<T>, rule: impl FnOnce(T) -> Fits) -> Fits {
+    value.map_or(Ok(true), rule)
 }

@@ -18,7 +18,7 @@ const MAX_NESTING: u32 = 64;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(dense::DFA<Vec<u32>>);
+pub(super) struct Pattern(Box<dense::DFA<Vec<u32>>>);
 
 impl Pattern {
     /// Compiles a pattern.
@@ -40,7 +40,7 @@ impl Pattern {
             .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_STEP)))
             .syntax(syntax::Config::new().nest_limit(MAX_NESTING))
             .build(&translated);
-        built.map(Self).map_err(|error| {
+        built.map(|built| Self(Box::new(built))).map_err(|error| {
             if error.is_size_limit_exceeded() {
                 return "is too large to be matched in linear time: shorten its repetitions".to_owned();
             }
@@ -146,12 +146,14 @@ fn unicode(out: &mut String, chars: &mut std::iter::Peekable<std::str::Chars<'_>
     let mut rest = chars.clone();
     let Some(first) = four(&mut rest) else { return out.push_str("\\u") };
     *chars = rest.clone();
-    if (0xd800..0xdc00).contains(&first) && rest.next() == Some('\\') && rest.next() == Some('u') {
-        if let Some(second) = four(&mut rest).filter(|second| (0xdc00..0xe000).contains(second)) {
-            *chars = rest;
-            let both = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return out.push_str(&format!("\\x{{{both:x}}}"));
-        }
+    if (0xd800..0xdc00).contains(&first)
+        && rest.next() == Some('\\')
+        && rest.next() == Some('u')
+        && let Some(second) = four(&mut rest).filter(|second| (0xdc00..0xe000).contains(second))
+    {
+        *chars = rest;
+        let both = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return out.push_str(&format!("\\x{{{both:x}}}"));
     }
     out.push_str(&format!("\\x{{{first:x}}}"));
 }

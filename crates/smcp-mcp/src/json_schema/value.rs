@@ -100,10 +100,11 @@ impl Decimal {
         let shift = self.exponent - unit.exponent;
         let tens = shift.unsigned_abs();
         if shift >= 0 {
-            return u128::from(self.digits) % modulus * power_of_ten(tens, modulus) % modulus == 0;
+            let rest = u128::from(self.digits) % modulus * power_of_ten(tens, modulus);
+            return rest.is_multiple_of(modulus);
         }
         let larger = 10_u128.checked_pow(tens).and_then(|tens| modulus.checked_mul(tens));
-        larger.is_some_and(|larger| u128::from(self.digits) % larger == 0)
+        larger.is_some_and(|larger| u128::from(self.digits).is_multiple_of(larger))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parameters, good and bad, by revision.
 
 use super::*;
+use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 fn fault(revision: Revision, method: &str, params: &Value) -> Option<String> {
@@ -59,6 +60,18 @@ fn what_the_schema_allows_passes() {
     assert_eq!(Method::ToolsList.check_params(Revision::V2025_03_26, None), Ok(()));
 }
 
+const LEGACY: &[Revision] = Revision::ALL.split_at(4).0;
+const MODERN: &[Revision] = Revision::ALL.split_at(4).1;
+
+fn told(cases: Vec<(&[Revision], &str, Value, &str)>) {
+    for (revisions, method, params, told) in cases {
+        for revision in revisions {
+            let expected = format!("{method}: {told}");
+            assert_eq!(fault(*revision, method, &params), Some(expected), "{revision} {params}");
+        }
+    }
+}
+
 #[test]
 fn anything_else_is_told_by_its_place() {
     let initialize = |key: &str, value: Value| {
@@ -66,36 +79,34 @@ fn anything_else_is_told_by_its_place() {
         params[key] = value;
         params
     };
-    let legacy = &ALL[..4];
-    let modern = &ALL[4..];
-    for (revisions, method, params, told) in [
-        (legacy, "initialize", json!({}), "`/params/protocolVersion` is missing"),
+    told(vec![
+        (LEGACY, "initialize", json!({}), "`/params/protocolVersion` is missing"),
         (
-            legacy,
+            LEGACY,
             "initialize",
             initialize("protocolVersion", json!(1)),
             "`/params/protocolVersion` must be a string",
         ),
         (
-            legacy,
+            LEGACY,
             "initialize",
             initialize("protocolVersion", json!(null)),
             "`/params/protocolVersion` must be a string",
         ),
         (
-            legacy,
+            LEGACY,
             "initialize",
             initialize("capabilities", json!([])),
             "`/params/capabilities` must be an object",
         ),
         (
-            legacy,
+            LEGACY,
             "initialize",
             initialize("clientInfo", json!("c")),
             "`/params/clientInfo` must be an object",
         ),
         (
-            legacy,
+            LEGACY,
             "initialize",
             initialize("clientInfo", json!({ "name": "c" })),
             "`/params/clientInfo/version` is missing",
@@ -121,11 +132,38 @@ fn anything_else_is_told_by_its_place() {
             "`/params/task/ttl` must be a number",
         ),
         (
-            modern,
+            MODERN,
             "tools/call",
             json!({ "name": "a", "requestState": 1 }),
             "`/params/requestState` must be a string",
         ),
+    ]);
+    // What a revision does not know is an extension's there.
+    for (revision, method) in
+        [(Revision::V2025_06_18, "tasks/get"), (Revision::V2025_11_25, "server/discover")]
+    {
+        assert_eq!(fault(revision, method, &json!({ "_meta": 1 })), None);
+    }
+}
+
+#[test]
+fn so_are_names_and_lists() {
+    told(vec![
+        (
+            LEGACY,
+            "logging/setLevel",
+            json!({ "level": "loud" }),
+            "`/params/level` must be one of debug, info, notice, warning, error, critical, alert, emergency",
+        ),
+        (&ALL, "tools/list", json!({ "cursor": 1 }), "`/params/cursor` must be a string"),
+        (
+            MODERN,
+            "subscriptions/listen",
+            json!({ "notifications": { "resourceSubscriptions": [1] } }),
+            "`/params/notifications/resourceSubscriptions` must be a list of strings",
+        ),
+        (&ALL[..3], "notifications/cancelled", json!({}), "`/params/requestId` is missing"),
+        (LEGACY, "notifications/progress", json!({ "progressToken": 1 }), "`/params/progress` is missing"),
         (
             &ALL,
             "prompts/get",
@@ -133,7 +171,7 @@ fn anything_else_is_told_by_its_place() {
             "`/params/arguments` must be an object of strings",
         ),
         (&ALL, "resources/read", json!({}), "`/params/uri` is missing"),
-        (legacy, "resources/subscribe", json!({ "uri": {} }), "`/params/uri` must be a string"),
+        (LEGACY, "resources/subscribe", json!({ "uri": {} }), "`/params/uri` must be a string"),
         (
             &ALL,
             "completion/complete",
@@ -146,33 +184,43 @@ fn anything_else_is_told_by_its_place() {
             json!({ "ref": { "type": "ref/prompt" }, "argument": { "name": "a" } }),
             "`/params/argument/value` is missing",
         ),
-        (
-            legacy,
-            "logging/setLevel",
-            json!({ "level": "loud" }),
-            "`/params/level` must be one of debug, info, notice, warning, error, critical, alert, emergency",
-        ),
-        (&ALL, "tools/list", json!({ "cursor": 1 }), "`/params/cursor` must be a string"),
-        (modern, "subscriptions/listen", json!({}), "`/params/notifications` is missing"),
-        (
-            modern,
-            "subscriptions/listen",
-            json!({ "notifications": { "resourceSubscriptions": [1] } }),
-            "`/params/notifications/resourceSubscriptions` must be a list of strings",
-        ),
+        (MODERN, "subscriptions/listen", json!({}), "`/params/notifications` is missing"),
         (&ALL[3..], "tasks/cancel", json!({}), "`/params/taskId` is missing"),
-        (&ALL[..3], "notifications/cancelled", json!({}), "`/params/requestId` is missing"),
-        (legacy, "notifications/progress", json!({ "progressToken": 1 }), "`/params/progress` is missing"),
-    ] {
-        for revision in revisions {
-            let expected = format!("{method}: {told}");
-            assert_eq!(fault(*revision, method, &params), Some(expected), "{revision} {params}");
+    ]);
+}
+
+proptest! {
+    /// Every revision leaves its objects open, and no JSON at all is a panic.
+    #[test]
+    fn members_that_no_schema_names_change_nothing(
+        key in "[a-z.]{1,12}/[a-z]{1,8}",
+        value in "[a-z0-9]{0,8}",
+        at in 0_usize..5,
+    ) {
+        let revision = ALL[at];
+        for (method, mut params) in [
+            ("tools/call", json!({ "name": "add", "arguments": {}, "_meta": {} })),
+            ("prompts/get", json!({ "name": "add", "_meta": {} })),
+            ("resources/read", json!({ "uri": "a:b", "_meta": {} })),
+            ("notifications/progress", json!({ "progressToken": 1, "progress": 1, "_meta": {} })),
+        ] {
+            for place in ["", "/_meta"] {
+                if let Some(object) = params.pointer_mut(place).and_then(Value::as_object_mut) {
+                    object.insert(key.clone(), json!([value, { "n": 1 }]));
+                }
+            }
+            prop_assert_eq!(fault(revision, method, &params), None, "{}", params);
         }
     }
-    // What a revision does not know is an extension's there.
-    for (revision, method) in
-        [(Revision::V2025_06_18, "tasks/get"), (Revision::V2025_11_25, "server/discover")]
-    {
-        assert_eq!(fault(revision, method, &json!({ "_meta": 1 })), None);
+
+    #[test]
+    fn anything_is_taken_or_told(method in 0_usize..25, text in "[{}\\[\\]\"a:,0-9.e-]{0,40}", at in 0_usize..5) {
+        let methods = Method::known();
+        let method = &methods[method % methods.len()];
+        if let Ok(raw) = RawValue::from_string(text)
+            && let Err(error) = method.check_params(ALL[at], Some(&raw))
+        {
+            prop_assert!(error.to_string().len() < 300);
+        }
     }
 }

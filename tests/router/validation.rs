@@ -56,6 +56,13 @@ async fn wrong_arguments_reach_no_hosted_code() {
     let mut twin = call(&json!({}));
     twin["params"]["Arguments"] = wrong.clone();
     assert_eq!(code(&world.mcp_with(&world.user, &headers, twin).await), (200, json!(-32602)));
+    let mut forged = modern(call(&wrong));
+    forged["params"]["requestState"] = "forged".into();
+    let answer = world.mcp_with(&world.user, &calling_add("2026-07-28"), forged.clone()).await;
+    assert_eq!(answer.json()["error"]["code"], -32020, "the header of `region` is missing");
+    forged["params"]["arguments"] = json!({ "more": 1 });
+    let answer = world.mcp_with(&world.user, &calling_add("2026-07-28"), forged).await;
+    assert_eq!(code(&answer), (200, json!(-32602)), "a state that we did not give");
     let second = json!({ "jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": { "name": "add", "arguments": wrong } });
     let batch = world.mcp(&world.user, json!([call(&json!({})), second])).await;
     assert_eq!((code(&batch), batch.json()["id"].clone()), ((200, json!(-32602)), json!(8)));

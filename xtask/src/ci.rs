@@ -70,7 +70,7 @@ fn steps() -> Result<Vec<Step>> {
         // The tests start the binary, which testing the workspace does not build by itself.
         Step::needed("build", minutes(15), step::program(cargo().args(["build", "--workspace"]))),
         Step::new("tests", minutes(15), step::program(strict(nextest()))),
-        Step::new("fuzz", minutes(5), fuzz),
+        Step::new("fuzz", minutes(6), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
         Step::new("compare", minutes(2), xtask(&["compare"])),
         Step::new("conformance", minutes(3), xtask(&["conformance"])),

@@ -167,28 +167,31 @@ fn config_explains_every_setting() {
     );
     let said = user.runs(&["config", "--explain", "--endpoint", "https://smcp.example.com"]);
     assert_snapshot!(said, @r"
-    SETTING                    VALUE                     FROM                FLAG                    ENVIRONMENT                WHAT IT IS
-    endpoint                   https://smcp.example.com  --endpoint          --endpoint              SMCP_ENDPOINT              the platform that commands talk to
-    key                        -                         default             -                       SMCP_KEY                   the API key that commands use; `smcp login` stores it
-    tenant                     acme                      SMCP_TENANT         --tenant                SMCP_TENANT                the tenant that commands act in
-    node.data                  /data/smcp                default             --data                  SMCP_DATA                  where the node keeps everything
-    node.listen                [::1]:9                   SMCP_LISTEN         --listen                SMCP_LISTEN                where the node listens
-    node.external_url          http://localhost:9        default             --external-url          SMCP_EXTERNAL_URL          the origin the world reaches the node under
-    node.allowed_origins       https://a, https://b      config.toml line 3  --allowed-origin        SMCP_ALLOWED_ORIGINS       other origins whose pages may call the node
-    node.master_key_file       /data/smcp/master.key     default             --master-key-file       SMCP_MASTER_KEY_FILE       the file of the master key
-    node.master_key            [set]                     SMCP_MASTER_KEY     -                       SMCP_MASTER_KEY            the master key itself
-    node.next_master_key_file  -                         default             --next-master-key-file  SMCP_NEXT_MASTER_KEY_FILE  the file of the master key that `smcp keys rotate-master` puts in force
-    node.next_master_key       -                         default             -                       SMCP_NEXT_MASTER_KEY       that master key itself
-    node.workerd               -                         default             --workerd               SMCP_WORKERD               the workerd binary
-    node.idle_after            90                        config.toml line 2  --idle-after            SMCP_IDLE_AFTER            when an idle server is put to sleep
-    node.max_awake             64                        default             --max-awake             SMCP_MAX_AWAKE             how many servers may be awake at once
-    node.drain                 30s                       default             --drain                 SMCP_DRAIN                 how long calls under way may take when the node stops
-    egress.networks            none                      default             -                       SMCP_EGRESS_NETWORKS       networks that are not public and that single servers may reach: tenant/server=10.1.0.0/16
-    egress.resolver            the system's              default             -                       SMCP_EGRESS_RESOLVER       the name server that hosts of requests to the outside are looked up at
-    egress.roots               none                      default             -                       SMCP_EGRESS_ROOTS          a PEM file of certificate authorities that are believed beside the system's
-    sandbox.without            none                      default             --sandbox-without       SMCP_SANDBOX_WITHOUT       layers of the sandbox that hosted code runs without
-    sandbox.strict             false                     default             --sandbox-strict        SMCP_SANDBOX_STRICT        whether any system call that workerd was not seen to use ends the process
-    sandbox.uid_base           -                         default             -                       SMCP_SANDBOX_UID_BASE      the first of the 65536 user ids for servers
+    SETTING                     VALUE                     FROM                FLAG                    ENVIRONMENT                      WHAT IT IS
+    endpoint                    https://smcp.example.com  --endpoint          --endpoint              SMCP_ENDPOINT                    the platform that commands talk to
+    key                         -                         default             -                       SMCP_KEY                         the API key that commands use; `smcp login` stores it
+    tenant                      acme                      SMCP_TENANT         --tenant                SMCP_TENANT                      the tenant that commands act in
+    node.data                   /data/smcp                default             --data                  SMCP_DATA                        where the node keeps everything
+    node.listen                 [::1]:9                   SMCP_LISTEN         --listen                SMCP_LISTEN                      where the node listens
+    node.external_url           http://localhost:9        default             --external-url          SMCP_EXTERNAL_URL                the origin the world reaches the node under
+    node.allowed_origins        https://a, https://b      config.toml line 3  --allowed-origin        SMCP_ALLOWED_ORIGINS             other origins whose pages may call the node
+    node.master_key_file        /data/smcp/master.key     default             --master-key-file       SMCP_MASTER_KEY_FILE             the file of the master key
+    node.master_key             [set]                     SMCP_MASTER_KEY     -                       SMCP_MASTER_KEY                  the master key itself
+    node.next_master_key_file   -                         default             --next-master-key-file  SMCP_NEXT_MASTER_KEY_FILE        the file of the master key that `smcp keys rotate-master` puts in force
+    node.next_master_key        -                         default             -                       SMCP_NEXT_MASTER_KEY             that master key itself
+    node.workerd                -                         default             --workerd               SMCP_WORKERD                     the workerd binary
+    node.idle_after             90                        config.toml line 2  --idle-after            SMCP_IDLE_AFTER                  when an idle server is put to sleep
+    node.max_awake              64                        default             --max-awake             SMCP_MAX_AWAKE                   how many servers may be awake at once
+    node.drain                  30s                       default             --drain                 SMCP_DRAIN                       how long calls under way may take when the node stops
+    egress.networks             none                      default             -                       SMCP_EGRESS_NETWORKS             networks that are not public and that single servers may reach: tenant/server=10.1.0.0/16
+    egress.resolver             the system's              default             -                       SMCP_EGRESS_RESOLVER             the name server that hosts of requests to the outside are looked up at
+    egress.roots                none                      default             -                       SMCP_EGRESS_ROOTS                a PEM file of certificate authorities that are believed beside the system's
+    storage.tenant_mb           1024                      default             -                       SMCP_STORAGE_TENANT_MB           MiB that KV values and objects of one tenant may take together
+    storage.database_mb         500 MB                    default             -                       SMCP_STORAGE_DATABASE_MB         MiB that one D1 database may take
+    storage.durable_objects_mb  1024                      default             -                       SMCP_STORAGE_DURABLE_OBJECTS_MB  MiB that the Durable Objects of one server may keep
+    sandbox.without             none                      default             --sandbox-without       SMCP_SANDBOX_WITHOUT             layers of the sandbox that hosted code runs without
+    sandbox.strict              false                     default             --sandbox-strict        SMCP_SANDBOX_STRICT              whether any system call that workerd was not seen to use ends the process
+    sandbox.uid_base            -                         default             -                       SMCP_SANDBOX_UID_BASE            the first of the 65536 user ids for servers
     [talk]
 
     file: [home]/.config/smcp/config.toml

@@ -134,3 +134,19 @@ fn arguments_that_do_not_fit_wake_nobody() {
     // The trial of the deploy does not call it.
     assert_eq!(logs.matches("method tools/call").count(), 1, "{logs}");
 }
+
+#[test]
+fn times_that_nobody_hears_are_warned_of() {
+    let node = Node::start();
+    let manifest = "[triggers]\ncrons = [\"0 0 1 1 *\"]\n";
+    let deaf = node.deploy("deaf", manifest, ADDER);
+    let talk = String::from_utf8_lossy(&deaf.stdout) + String::from_utf8_lossy(&deaf.stderr);
+    assert!(deaf.status.success() && talk.contains("exports no `scheduled` handler"), "{talk}");
+    let hearing =
+        ADDER.replace("export default {", "export default {\n  async scheduled() { console.log('rang'); },");
+    let heard = node.deploy("hearing", manifest, &hearing);
+    let talk = String::from_utf8_lossy(&heard.stdout) + String::from_utf8_lossy(&heard.stderr);
+    assert!(heard.status.success() && !talk.contains("scheduled"), "{talk}");
+    let logs = node.cli(&node.admin, &["logs", "hearing", "--tenant", "demo"]).to_string();
+    assert!(!logs.contains("rang"), "asking rings nothing: {logs}");
+}

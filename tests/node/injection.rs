@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use smcp_tests::{memory, node::Node, outside::Outside};
+use smcp_tests::{memory, node::Node, outside::Outside, witness::Witness};
 
 const HOST: &str = "api.github.com";
 const TOKEN: &str = "ghp_Zk3vR8mQ1xW7tY5bN2cD9fH4jL6pS0gA";
@@ -171,4 +171,96 @@ fn look(process: u32) -> Look {
     let (found, bytes) =
         memory::count(process, &[TOKEN, first, second, "smcp-placeholder-GITHUB_TOKEN", MARK]);
     Look { secret: found[..3].iter().sum(), placeholder: found[3], mark: found[4], bytes }
+}
+
+/// A secret that the code does read, by its publisher's own choice, and sends in three spellings.
+const SHOWN: &str = "shown_Qe8uB2nX5vK9sT1yG6hJ3mC7rW4pZ0dL";
+
+/// Sends the other secret beside the request of the example.
+const TELLER: &str = "
+import './recorder.js';
+import { env } from 'cloudflare:workers';
+import hosted from './index';
+const send = globalThis.fetch;
+globalThis.fetch = (input, init) => {
+  const request = new Request(input, init);
+  const hex = [...env.SHOWN].map((char) => char.charCodeAt(0).toString(16)).join('');
+  request.headers.set('x-shown', env.SHOWN);
+  request.headers.set('x-shown-base64', btoa(env.SHOWN));
+  request.headers.set('x-shown-hex', hex);
+  return send(request);
+};
+export default hosted;";
+
+#[test]
+fn a_capture_of_its_socket_never_holds_the_secret() {
+    let outside = github(|| ());
+    let place = tempfile::tempdir().unwrap();
+    // On kernels whose Landlock knows sockets by path, the witness's would be no path that the process may use.
+    let config = outside.config(place.path(), "demo", "issues") + "[sandbox]\nwithout = [\"landlock\"]\n";
+    let node = Node::start_with(&config);
+    let folder = copy_of_the_example(place.path(), &outside);
+    std::fs::write(folder.join("src/recorder.js"), RECORDER).unwrap();
+    std::fs::write(folder.join("src/teller.ts"), TELLER).unwrap();
+    let manifest = std::fs::read_to_string(folder.join("smcp.toml")).unwrap();
+    let manifest = manifest.replace("src/index.ts", "src/teller.ts") + "\n[secrets]\nplain = [\"SHOWN\"]\n";
+    std::fs::write(folder.join("smcp.toml"), manifest).unwrap();
+    node.cli(&node.admin, &["deploy", folder.to_str().unwrap(), "--tenant", "demo", "--no-activate"]);
+    for (name, value) in [("GITHUB_TOKEN", TOKEN), ("SHOWN", SHOWN)] {
+        let file = place.path().join(name);
+        std::fs::write(&file, value).unwrap();
+        let words = ["secrets", "set", name, "--server", "issues", "--tenant", "demo", "--from-file"];
+        node.cli(&node.admin, &[&words[..], &[file.to_str().unwrap()]].concat());
+    }
+    node.cli(&node.admin, &["deploy", folder.to_str().unwrap(), "--tenant", "demo"]);
+    // It is awake after a call, here one of no tool of its, and sends nothing out.
+    assert!(!node.try_cli(&node.admin, &["call", "issues", "none", "--tenant", "demo"]).status.success());
+    let processes = memory::children(node.pid());
+    assert_eq!(processes.len(), 1, "{processes:?}");
+    let witness = Witness::between(processes[0], &node.folder.path().join("data"), place.path());
+    let words = ["call", "issues", "list_issues", "--arg", "owner=octocat", "--arg", "repo=hello-world"];
+    let answer = node.cli(&node.admin, &[&words[..], &["--tenant", "demo"]].concat());
+    assert_eq!(answer["content"][0]["text"], format!("#7 {MARK} <Bearer [redacted]> (open)"), "{answer}");
+    assert_eq!(memory::children(node.pid()), processes, "the same process all the time");
+
+    // The server received both.
+    let asked = outside.requests().pop().unwrap();
+    assert!(asked.contains(&format!("authorization: Bearer {TOKEN}\r\n")), "{asked}");
+    assert!(asked.contains(&format!("x-shown: {SHOWN}\r\n")), "{asked}");
+
+    // All that went over the socket was captured: the request with its placeholder, the answer with its mark.
+    let seen = witness.seen();
+    assert!(seen.connections > 0 && outside.requests().len() == seen.connections, "{}", seen.connections);
+    let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(has(&seen.sent, "smcp-placeholder-GITHUB_TOKEN") && has(&seen.got, MARK));
+    assert!(has(&seen.got, "x-echo: Bearer [redacted]"), "{}", String::from_utf8_lossy(&seen.got));
+    // It would show a secret in each of the spellings, and shows the one that the code has; never the one it has not.
+    for (number, spelling) in spellings(SHOWN).iter().enumerate() {
+        let expected = number < 3;
+        assert_eq!(has(&seen.sent, spelling), expected, "{spelling}");
+    }
+    for spelling in spellings(TOKEN) {
+        assert!(!has(&seen.sent, &spelling) && !has(&seen.got, &spelling), "{spelling}");
+    }
+}
+
+/// A secret as it is, in base64 and in hex, as `TELLER` sends one; then what else base64 and hex make of it, and its halves.
+fn spellings(secret: &str) -> Vec<String> {
+    use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+    let bytes = secret.as_bytes();
+    // What stands before and behind shares the first and last characters.
+    let inner = |before: &[u8]| {
+        let text = BASE64.encode(&[before, bytes, b"?"].concat());
+        text[4..text.len() - 4].to_owned()
+    };
+    let reversed = secret.chars().rev().collect();
+    vec![
+        secret.to_owned(),
+        BASE64.encode(bytes),
+        HEXLOWER.encode(bytes),
+        HEXUPPER.encode(bytes),
+        inner(b"a"),
+        inner(b"ab"),
+        reversed,
+    ]
 }

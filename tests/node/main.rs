@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod deletion;
 mod deploys;
 mod durable_objects;
 mod egress;

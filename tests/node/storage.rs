@@ -38,6 +38,11 @@ fn what_hosted_code_stores_stays_and_survives_kill_9() {
     node.kill_and_restart();
     let second = call(&node, "demo");
     assert!(second.contains("2|test|line 1|2|a/b|count"), "{second}");
+    let home = node.folder.path();
+    let put = node.shell(home, "printf 'from a pipe' | smcp kv put keeper-notes piped --file -", &[]);
+    assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
+    let get = node.shell(home, "smcp kv get keeper-notes piped", &[]);
+    assert_eq!(get.stdout, b"from a pipe", "{}", String::from_utf8_lossy(&get.stderr));
 }
 
 const DATABASE: &str = "[[d1]]\nbinding = \"DB\"\ndatabase = \"notes\"\n";
@@ -126,4 +131,30 @@ fn namespaces_and_buckets_are_seen_from_outside_and_moved() {
     assert_eq!(cli(&["objects", "keys", "copies"])["items"], serde_json::json!([]));
     let root = node.try_cli(&node.root, &["kv", "list", "--tenant", "demo"]);
     assert!(!root.status.success());
+}
+
+/// The runtime has connections of its own for each kind of storage, keeps them for a while, and asks for as many at once as
+/// the code does; the platform serves 64.
+#[test]
+fn a_burst_of_storage_is_served_whatever_stands_open_from_the_last() {
+    let node = Node::start();
+    let body = "
+      const { kind, many } = params.arguments;
+      const ways = { kv: (n) => env.NOTES.put('k' + n, 'x'), objects: (n) => env.FILES.head('k' + n),
+        sql: () => env.DB.prepare('SELECT 1').run() };
+      const tried = await Promise.allSettled(Array.from({ length: many }, (_, n) => ways[kind](n)));
+      const told = tried.filter(({ status }) => status === 'fulfilled').length + ' of ' + many + ';' + [...new Set(tried.map(({ reason }) => reason?.message))].join(';');";
+    let module = module().replace(BODY, body).replace(
+        "properties: { a:",
+        "properties: { kind: { type: \"string\" }, many: { type: \"number\" }, a:",
+    );
+    let manifest = BINDINGS.to_owned() + DATABASE;
+    assert!(node.deploy("keeper", &manifest, &module).status.success());
+    for (kind, many) in [("kv", 40), ("objects", 30), ("sql", 60), ("kv", 100), ("objects", 30), ("kv", 100)]
+    {
+        let words =
+            ["call", "keeper", "add", "--arg", &format!("kind={kind}"), "--arg", &format!("many={many}")];
+        let answer = node.cli(&node.admin, &[&words[..], &["--tenant", "demo"]].concat()).to_string();
+        assert!(answer.contains(&format!("\"{many} of {many};\"")), "{kind}: {answer}");
+    }
 }

@@ -86,6 +86,14 @@ async fn destroyed_code_can_only_come_again_from_outside() {
     let lost = key_of(&bytes).unwrap();
     assert_eq!(answer.json()["items"][0]["id"], lost.to_string());
 
+    let activate = format!("{deploy}/{digest}/activate");
+    let refused = world.api(Method::POST, &activate, &world.admin, json!({})).await;
+    let (status, problem) = (refused.status.as_u16(), refused.json());
+    let told = problem["detail"].as_str().unwrap_or_else(|| panic!("{status} {problem}"));
+    assert!(status == 409 && told.starts_with(&format!("version {digest} cannot be started: ")), "{problem}");
+    assert!(told.contains("under a key that has been destroyed"), "{problem}");
+    assert_eq!(problem["hint"], "deploy it again: smcp deploy");
+
     world.clock.advance(Duration::from_millis(1));
     let again = world.api(Method::POST, deploy, &world.admin, bundle("srv", &[])).await;
     assert_eq!((again.status.as_u16(), again.json()["known"].clone()), (200, json!(true)));

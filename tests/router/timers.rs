@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use smcp_core::ports::Clock as _;
+use smcp_core::ports::{Clock as _, HostedRequest, Scheduled};
 use smcp_testkit::{Scripted, ScriptedIsolates};
 use smcp_tests::router::{World, bundle};
 
@@ -28,7 +28,11 @@ async fn minutes(world: &World, count: u32) -> Vec<(String, i64)> {
         () = walk => {}
     }
     let seen = world.isolates.seen();
-    seen.into_iter().filter_map(|request| request.scheduled).map(|due| (due.cron, due.at.0)).collect()
+    let due = |request: HostedRequest| match request.scheduled? {
+        Scheduled::Due { cron, at } => Some((cron, at.0)),
+        Scheduled::Asked => None,
+    };
+    seen.into_iter().filter_map(due).collect()
 }
 
 async fn activate(world: &World, crons: &[&str]) {

@@ -7,3 +7,4 @@ pub mod memory;
 pub mod node;
 pub mod outside;
 pub mod router;
+pub mod witness;

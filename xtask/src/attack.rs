@@ -12,6 +12,7 @@ mod native;
 mod neighbour;
 mod node;
 mod outside;
+mod quota;
 mod seen;
 mod socket;
 mod stage;
@@ -84,7 +85,7 @@ fn what_is_missing(tally: &mut Tally) {
 
 fn attack(cases: &[Case], programs: &Programs, tally: &mut Tally) -> Result<[Figures; 2]> {
     let of = |kind| cases.iter().filter(|case| case.kind == kind).collect::<Vec<_>>();
-    let new = [Kind::Capability, Kind::Socket, Kind::Client, Kind::Disk, Kind::FullDisk]
+    let new = [Kind::Capability, Kind::Socket, Kind::Client, Kind::Quota, Kind::Disk, Kind::FullDisk]
         .into_iter()
         .flat_map(of)
         .collect::<Vec<_>>();

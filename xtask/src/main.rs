@@ -61,7 +61,7 @@ usage: cargo xtask <chore>
   conformance [--full] [--release]
                             the official suite through the platform beside the same server bare, for every revision
   soak [--full] [--kills N] [--seed N]
-                            versions change under load, the platform is killed at random moments
+                            versions change under load, thousands listen, the platform is killed at random moments
   resume [--full] [--seed N]
                             connections of legacy calls are cut at random bytes, then platform and hosted processes
                             are killed as well: every call ends in one way, and is carried out once at most";

@@ -1,7 +1,9 @@
-//! `cargo xtask soak`: a platform that is killed again and again, and one whose versions change under load.
+//! `cargo xtask soak`: a platform that is killed again and again, one whose versions change under load, and one that thousands
+//! listen to.
 
 mod kills;
 mod left;
+mod listening;
 mod rolling;
 mod servers;
 
@@ -18,6 +20,8 @@ struct Size {
     kills: u32,
     /// Calls while versions change.
     calls: usize,
+    /// Streams that are open at the same time.
+    streams: usize,
 }
 
 /// What a part of the suite found: checks that held, and those that did not in words.
@@ -42,16 +46,20 @@ impl Findings {
     }
 }
 
-/// Runs both parts; `full` is the size for closing notes.
+/// Runs all parts; `full` is the size for closing notes.
 pub(crate) fn run(full: bool, kills: Option<u32>, seed: Option<u64>) -> Result<Outcome> {
     signals::forward()?;
     setup::npm(&["runtime"])?;
     let smcp: PathBuf = programs::smcp(Profile::Dev)?;
-    let mut size = if full { Size { kills: 500, calls: 20_000 } } else { Size { kills: 50, calls: 4_000 } };
+    let mut size = match full {
+        true => Size { kills: 500, calls: 20_000, streams: 10_000 },
+        false => Size { kills: 50, calls: 4_000, streams: 3_000 },
+    };
     size.kills = kills.unwrap_or(size.kills);
     let seed = seed.unwrap_or_else(Random::seed);
     println!("seed {seed}: repeat this run with `cargo xtask soak --seed {seed}`");
     let mut findings = rolling::run(&smcp, size.calls)?;
+    findings.add(listening::run(&smcp, size.streams)?);
     findings.add(kills::run(&smcp, size.kills, &mut Random::new(seed))?);
     for failure in &findings.failures {
         println!("FAILED {failure}");

@@ -89,6 +89,9 @@ pub struct StoredObject {
 pub struct ObjectPage {
     /// The objects.
     pub items: Vec<StoredObject>,
+    /// The keys of objects that cannot be read: damaged, or sealed under a key that has been destroyed. They can be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// What to ask for the next page with, as `after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

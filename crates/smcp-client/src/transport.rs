@@ -135,7 +135,28 @@ pub(crate) fn check(url: &str, response: Response<Body>) -> Result<Response<Body
     })?;
     // What a proxy in between says about the exchange is what the exchange was.
     problem.status = status.as_u16();
+    if let Some(what) = problem.detail.strip_prefix("no such ")
+        && let Some(name) = asked_for(url, what)
+    {
+        problem.detail = format!("{}: {name}", problem.detail);
+    }
     Err(ClientError::Problem(Box::new(problem)))
+}
+
+/// The name of what a URL asks for, which the platform does not repeat: its path says it, behind the word for its kind.
+fn asked_for<'u>(url: &'u str, what: &str) -> Option<&'u str> {
+    let kind = match what {
+        "tenant" => "tenants",
+        "server" => "servers",
+        "version" => "versions",
+        "secret" => "secrets",
+        "database" => "d1",
+        "key" => "keys",
+        _ => return None,
+    };
+    let mut parts = url.split(['?', '#']).next()?.split('/');
+    parts.find(|part| *part == kind)?;
+    parts.next().filter(|name| !name.is_empty() && !name.contains('%'))
 }
 
 pub(crate) fn read_bytes(url: &str, response: Response<Body>, limit: u64) -> Result<Vec<u8>, ClientError> {
@@ -147,4 +168,17 @@ pub(crate) fn read_bytes(url: &str, response: Response<Body>, limit: u64) -> Res
 pub(crate) fn is_kind(response: &Response<Body>, kind: &str) -> bool {
     let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let url = "http://localhost:8787/api/v1/tenants/acme/servers/notes/versions/abc?limit=1";
+        let asked = ["tenant", "server", "version", "secret", "limit"].map(|what| asked_for(url, what));
+        assert_eq!(asked, [Some("acme"), Some("notes"), Some("abc"), None, None]);
+        assert_eq!(asked_for("http://localhost/api/v1/tenants/a%2Fb", "tenant"), None);
+    }
 }

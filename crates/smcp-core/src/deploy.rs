@@ -24,6 +24,10 @@ use crate::{
 /// Longest inspection of a version that has started, all its answers together.
 const INSPECTION: Duration = Duration::from_secs(20);
 
+/// The warning of a manifest with times and code without a handler for them.
+const NOTHING_HEARS: &str =
+    "`triggers` names times, and the main module exports no `scheduled` handler: nothing is called at them";
+
 /// What a deploy made or found.
 #[derive(Clone, Debug)]
 pub struct Deployed {
@@ -76,7 +80,7 @@ impl Platform {
         let bundle = Arc::new(bundle);
         let target = self.target(version, Arc::new(bundle.manifest().clone()), tenant);
         self.below_ceilings(tenant, &bundle)?;
-        let definitions = self.try_out(ctx, &permit, &target, &bundle).await?;
+        let (definitions, silent) = self.try_out(ctx, &permit, &target, &bundle).await?;
         let record = VersionRecord {
             tenant: version.tenant,
             server: version.server,
@@ -87,18 +91,21 @@ impl Platform {
             created_at: self.clock.now(),
         };
         self.store_version(&version, &record, &bundle).await?;
-        let warnings = self.warn(&version, &server, bundle.manifest()).await?;
+        let mut warnings = self.secret_warnings(&server, bundle.manifest()).await?;
+        warnings.extend(silent.then(|| NOTHING_HEARS.to_owned()));
+        self.note_warnings(&version, &warnings);
         Ok(Deployed { server, version: record, known: false, warnings })
     }
 
-    /// Starts a version once and reads what it offers. Its lines go to the log, or into the refusal.
+    /// Starts a version once and reads what it offers, and whether it has times that it does not hear. Its lines go to the
+    /// log, or into the refusal.
     async fn try_out(
         &self,
         ctx: &Ctx,
         permit: &Permit<Deploy>,
         target: &Target,
         bundle: &Arc<Bundle>,
-    ) -> std::result::Result<Definitions, DeployRefused> {
+    ) -> std::result::Result<(Definitions, bool), DeployRefused> {
         let version = &target.version;
         let _turn = self.trials.take(&*self.clock, version.tenant).await?;
         let trial = self.isolates.trial(permit, target, Arc::clone(bundle)).await;
@@ -114,10 +121,11 @@ impl Platform {
         let inspected = inspected.unwrap_or_else(|| Err(too_slow()));
         match inspected.and_then(|definitions| checkable(bundle.manifest(), definitions)) {
             Ok(definitions) => {
+                let silent = !bundle.manifest().crons.is_empty() && inspector.hears_no_time().await;
                 for line in trial.logs() {
                     self.logbook.append(version, line);
                 }
-                Ok(definitions)
+                Ok((definitions, silent))
             }
             Err(error) => {
                 self.isolates.forget(version).await;
@@ -126,20 +134,13 @@ impl Platform {
         }
     }
 
-    /// What the publisher should know of a new version, also in its log.
-    async fn warn(
-        &self,
-        version: &VersionRef,
-        server: &ServerRecord,
-        manifest: &LockedManifest,
-    ) -> Result<Vec<String>> {
-        let warnings = self.secret_warnings(server, manifest).await?;
-        for warning in &warnings {
+    /// What the publisher should know of a new version stands in its log as well.
+    fn note_warnings(&self, version: &VersionRef, warnings: &[String]) {
+        for warning in warnings {
             let message = format!("[smcp] {warning}");
             let line = LogLine::platform(self.clock.now(), LogLevel::Warn, message);
             self.logbook.append(version, line);
         }
-        Ok(warnings)
     }
 
     /// A manifest that asks for more than its tenant may have is refused, and told who can change that.
@@ -168,7 +169,14 @@ impl Platform {
     async fn mend(&self, version: &VersionRef, bundle: &Bundle) -> Result<()> {
         match self.bundles.load(version).await {
             Ok(_) => Ok(()),
-            Err(Error::Damaged(_) | Error::Internal(_)) => self.bundles.put(version, bundle).await,
+            Err(Error::Damaged(_) | Error::Internal(_)) => {
+                self.bundles.put(version, bundle).await?;
+                if self.stores.versions.get(version).await?.is_none() {
+                    // Its server was deleted meanwhile, and its blob before this put it back.
+                    self.bundles.delete(version).await?;
+                }
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -14,8 +14,9 @@ use smcp_mcp::{
 use smcp_types::{Error, Refusal, RequestId, Result};
 
 use crate::{
-    ports::{Clock, HostedRequest, HostedResponse, Trial},
+    ports::{Clock, HostedRequest, HostedResponse, Scheduled, Trial},
     timeout::within,
+    timers::NO_HANDLER,
 };
 
 /// Longest wait for one answer at the trial.
@@ -63,6 +64,17 @@ impl Inspector<'_> {
             }
         }
         Ok(talk.collector.finish())
+    }
+
+    /// Whether the code says that nothing hears the times of the manifest. What does not answer is given the benefit.
+    pub(crate) async fn hears_no_time(&self) -> bool {
+        let asked = async {
+            let mut request = self.request(HeaderMap::new(), Bytes::new())?;
+            request.scheduled = Some(Scheduled::Asked);
+            self.trial.call(request).await
+        };
+        let answer = within(self.clock, ANSWER_TIMEOUT, asked).await;
+        answer.is_some_and(|answer| answer.is_ok_and(|answer| answer.status == NO_HANDLER))
     }
 
     async fn introduce(&self) -> Result<Conversation> {
@@ -149,18 +161,21 @@ impl Inspector<'_> {
         if let Some(session) = session {
             headers.insert("mcp-session-id", session.clone());
         }
+        self.trial.call(self.request(headers, Bytes::from(outgoing.body))?).await
+    }
+
+    fn request(&self, headers: HeaderMap, body: Bytes) -> Result<HostedRequest> {
         let url = format!("http://{}{}", self.authority, self.manifest.endpoint);
-        let request = HostedRequest {
+        Ok(HostedRequest {
             method: Method::POST,
             url: url.parse().map_err(Error::internal)?,
             headers,
-            body: Bytes::from(outgoing.body),
+            body,
             request_id: self.request_id,
             head_timeout: ANSWER_TIMEOUT,
             calls: 1,
             scheduled: None,
-        };
-        self.trial.call(request).await
+        })
     }
 }
 

@@ -199,6 +199,7 @@ impl Platform {
         self.authority.authorize::<Deploy>(&ctx.caller, On::Server(server))?;
         let version = version_ref(server, digest);
         let record = self.stores.versions.get(&version).await?.ok_or(Error::NotFound("version"))?;
+        self.can_start(&version).await?;
         if server.active == Some(digest) {
             return Ok(self.status(server.clone()));
         }
@@ -221,6 +222,22 @@ impl Platform {
         }
         let changed = self.server_by_slug(server.tenant, server.slug.as_str()).await?;
         Ok(self.status(changed.ok_or(Error::NotFound("server"))?))
+    }
+
+    /// A version whose bundle does not open any more would answer nothing: the one that is active stays.
+    async fn can_start(&self, version: &VersionRef) -> Result<()> {
+        match self.bundles.load(version).await {
+            Ok(_) => Ok(()),
+            Err(Error::Damaged(refusal)) => {
+                let message = format!("version {} cannot be started: {}", version.digest, refusal.message);
+                Err(Error::Conflict(
+                    Refusal::new(message)
+                        .hint("deploy it again: smcp deploy")
+                        .private(refusal.private.unwrap_or_default()),
+                ))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends the quarantine of a server's active version. The platform's administrators alone may: the publisher's way out
@@ -264,20 +281,28 @@ impl Platform {
         }
         let versions = self.stores.versions.list(server.tenant, server.id, u32::MAX).await?;
         // The rows last: whoever is killed before that still sees the server, and deletes it again.
-        for version in versions {
-            let version = version_ref(server, version.digest);
-            self.isolates.retire(&version).await;
-            self.isolates.forget(&version).await;
-            self.bundles.delete(&version).await?;
+        for version in &versions {
+            self.delete_version(&version_ref(server, version.digest)).await?;
         }
         self.isolates.erase(server.tenant, server.id).await?;
-        self.stores.servers.delete(server.tenant, server.id).await?;
+        let gone = self.stores.servers.delete(server.tenant, server.id).await?;
+        // A deploy that came between has stored one more; one that comes now finds no server.
+        for digest in gone.into_iter().filter(|gone| versions.iter().all(|version| version.digest != *gone)) {
+            self.delete_version(&version_ref(server, digest)).await?;
+        }
         self.secrets.forget_all();
         self.timers.forget(server);
         self.forget_server(server);
         self.standings.end_of(server.id);
         // Once more: a call that came between may have started it again.
         self.isolates.erase(server.tenant, server.id).await
+    }
+
+    /// Takes away everything of a version but its row.
+    async fn delete_version(&self, version: &VersionRef) -> Result<()> {
+        self.isolates.retire(version).await;
+        self.isolates.forget(version).await;
+        self.bundles.delete(version).await
     }
 
     /// The server with this slug, from memory when it was read before.

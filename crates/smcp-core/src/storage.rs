@@ -151,8 +151,11 @@ impl Common {
 
 fn over_quota(quota: u64) -> Error {
     Error::TooLarge(
-        Refusal::new(format!("storage quota of {quota} bytes for the tenant's KV and objects is used up"))
-            .hint("delete what is not needed: smcp kv list, smcp objects list"),
+        // Hosted code reads the message alone.
+        Refusal::new(format!(
+            "storage quota of {quota} bytes for the tenant's KV and objects (storage.tenant_mb) is used up"
+        ))
+        .hint("delete what is not needed: smcp kv list, smcp objects list; or have the platform's operator raise storage.tenant_mb"),
     )
 }
 

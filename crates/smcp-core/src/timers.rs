@@ -27,7 +27,7 @@ const AT_ONCE: u32 = 200;
 /// Servers whose alarms are looked for at once.
 const READERS: usize = 4;
 /// What the wrapper answers for a version without a scheduled handler.
-const NO_HANDLER: StatusCode = StatusCode::NOT_IMPLEMENTED;
+pub(crate) const NO_HANDLER: StatusCode = StatusCode::NOT_IMPLEMENTED;
 
 /// The cron expressions of active versions.
 #[derive(Default)]
@@ -229,7 +229,7 @@ impl Platform {
             request_id: RequestId::new(self.clock.now(), self.random()),
             head_timeout: LONGEST,
             calls: 1,
-            scheduled: Some(Scheduled { cron: cron.to_owned(), at }),
+            scheduled: Some(Scheduled::Due { cron: cron.to_owned(), at }),
         };
         Ok(self.isolates.call(&permit, &active.target, request).await?.status)
     }

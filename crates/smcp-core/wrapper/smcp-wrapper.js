@@ -43,9 +43,11 @@ function enter(request, handle, scheduled) {
   return due ? calls.run(call, ring, due, scheduled) : calls.run(call, answer, request, handle);
 }
 
-// A time that the manifest names has come: no request of a client's. The status says how it went.
-async function ring({ cron, time }, handle) {
+// A time that the manifest names has come, or the platform asks who would hear it: no request of a client's. The status
+// says how it went.
+async function ring({ asked, cron, time }, handle) {
   if (!handle) return new Response(null, { status: 501 });
+  if (asked) return new Response(null, { status: 204 });
   try {
     await handle({ cron, scheduledTime: time, type: "scheduled", noRetry() {} });
     return new Response(null, { status: 200 });

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use axum::{Router, middleware, routing::get};
 use smcp_core::{Platform, caller::JWKS_PATH};
 
+pub use mcp::Unending;
+
 /// What every handler shares.
 #[derive(Clone)]
 pub(crate) struct App {

@@ -26,6 +26,10 @@ const SINGLE: [&str; 7] = [
 /// What a hosted server is told we accept, whatever exactly the client wrote: we have checked that it takes both.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
+/// An extension of answers whose body has no end of its own. A transport may let go of everything else that it keeps for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Unending;
+
 pub(crate) fn endpoint() -> MethodRouter<App> {
     get(serve).post(serve).delete(serve)
 }
@@ -36,9 +40,15 @@ async fn serve(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let id = caller::request_id(&parts);
+    let (id, listens) = (caller::request_id(&parts), parts.method == Method::GET);
     match call(&app, (tenant, server), parts, body).await {
-        Ok(answered) => respond(answered),
+        Ok(answered) => {
+            let mut response = respond(answered);
+            if listens && response.status() == StatusCode::OK {
+                response.extensions_mut().insert(Unending);
+            }
+            response
+        }
         Err(Refused::Mcp(failure)) => rescue::mcp(&failure, id),
         Err(Refused::Http(status, message)) => {
             let body = smcp_mcp::errors::error_body(None, smcp_mcp::errors::INVALID_REQUEST, message, None);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::{Body, to_bytes},
     extract::{Request, State},
     response::{IntoResponse as _, Response},
@@ -24,7 +25,7 @@ use smcp_core::{
 use smcp_mcp::sse;
 use smcp_types::{Error, Refusal, Result, Slug, limits::MAX_MCP_BODY_BYTES};
 
-use crate::{App, answer, caller, extract::Path, rescue};
+use crate::{App, answer, caller, extract::Path, mcp::Unending, rescue};
 
 /// Streams that one caller may have open.
 const MAX_PER_CALLER: usize = 100;
@@ -112,7 +113,7 @@ async fn listen(
                 (header::CONTENT_TYPE, "text/event-stream"),
                 (header::CACHE_CONTROL, "no-cache, no-transform"),
             ];
-            (headers, body).into_response()
+            (Extension(Unending), headers, body).into_response()
         }
         Err(error) => rescue::mcp(&error.into(), id),
     }

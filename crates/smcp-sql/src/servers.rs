@@ -75,15 +75,15 @@ impl<S: Sql> ServerStore for ControlStore<S> {
         if changed.is_empty() { Err(StoreError::Stale) } else { Ok(()) }
     }
 
-    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()> {
+    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<Vec<Digest>> {
         let of_server = [
+            "DELETE FROM versions WHERE tenant_id = ?1 AND server_id = ?2 RETURNING digest",
             "DELETE FROM sessions WHERE tenant_id = ?1 AND server_id = ?2",
             "DELETE FROM secrets WHERE tenant_id = ?1 AND server_id = ?2",
-            "DELETE FROM versions WHERE tenant_id = ?1 AND server_id = ?2",
             "DELETE FROM servers WHERE tenant_id = ?1 AND id = ?2",
         ];
         let statements = of_server.map(|sql| Statement::new(sql, [tenant.into(), server.into()]));
-        self.sql.batch(statements.into()).await?;
-        Ok(())
+        let versions = self.sql.batch(statements.into()).await?.into_iter().next();
+        all(versions.unwrap_or_default(), |columns| columns.take())
     }
 }

@@ -317,7 +317,12 @@ async fn secrets(stores: &Stores) {
 
 #[allow(clippy::unwrap_used, reason = "a test in all but place")]
 async fn deletion(stores: &Stores) {
-    stores.servers.delete(ONE, SERVER).await.unwrap();
+    let versions = stores.versions.list(ONE, SERVER, 10).await.unwrap();
+    let mut gone = stores.servers.delete(ONE, SERVER).await.unwrap();
+    let mut there: Vec<_> = versions.into_iter().map(|version| version.digest).collect();
+    gone.sort_unstable();
+    there.sort_unstable();
+    assert!(!gone.is_empty() && gone == there, "it says which versions went with it: {gone:?}");
     assert_eq!(stores.servers.list(ONE, None, 10).await, Ok(vec![]));
     assert_eq!(stores.versions.list(ONE, SERVER, 10).await, Ok(vec![]));
     assert_eq!(stores.secrets.list(ONE, SERVER).await, Ok(vec![]));

@@ -177,14 +177,15 @@ impl ServerStore for MemoryStores {
         Ok(())
     }
 
-    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()> {
+    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<Vec<Digest>> {
         let mut tables = self.lock();
         let gone = tables.servers.remove(&(tenant, server)).ok_or(StoreError::Stale)?;
         tables.tombstones.push((tenant, gone.slug));
         tables.secrets.retain(|(t, s, _), _| (*t, *s) != (tenant, server));
-        tables.versions.retain(|v| (v.tenant, v.server) != (tenant, server));
+        let versions = tables.versions.extract_if(.., |v| (v.tenant, v.server) == (tenant, server));
+        let gone = versions.map(|v| v.digest).collect();
         tables.sessions.retain(|_, (s, _)| (s.tenant, s.server) != (tenant, server));
-        Ok(())
+        Ok(gone)
     }
 }
 

@@ -119,10 +119,8 @@ fn cause(ended: &Ended, told: Option<&Order>, last: &LastWords, limits: &Limits)
             return memory(": its JavaScript heap, which may take half of it, is full");
         }
         (None, _) if last.is_out_of_memory() => return memory(": it got no more of the system"),
-        (Some(Order::Finish(Why::Place)), _) => {
-            format!("{STOPPED}: another server needed its place ({PLACES})")
-        }
-        (Some(Order::Finish(_) | Order::Kill(None)), _) => STOPPED.to_owned(),
+        (Some(Order::Finish(why)), _) => format!("{STOPPED}: {}", reason_of(*why)),
+        (Some(Order::Kill(None)), _) => STOPPED.to_owned(),
         (None, Some(0)) => "ended by itself".to_owned(),
         (None, Some(111)) => with_detail("the sandbox could not be set up", last),
         (None, Some(137)) => "was killed from outside: the machine may be out of memory".to_owned(),
@@ -140,8 +138,15 @@ fn cause(ended: &Ended, told: Option<&Order>, last: &LastWords, limits: &Limits)
 
 const FORBIDDEN: &str = "was killed: it made a system call that the sandbox forbids (SIGSYS)";
 const STOPPED: &str = "was stopped by the platform";
-/// The setting that says how many may be awake.
-const PLACES: &str = "node.max_awake";
+
+fn reason_of(why: Why) -> &'static str {
+    match why {
+        Why::Idle => "nobody called for a while (node.idle_after)",
+        Why::Retired => "another version is active, or the server is deleted",
+        Why::Place => "another server needed its place (node.max_awake)",
+        Why::Shutdown => "the platform stops",
+    }
+}
 
 fn with_detail(what: &str, last: &LastWords) -> String {
     last.latest().map_or_else(|| what.to_owned(), |detail| format!("{what}: {detail}"))
@@ -183,10 +188,15 @@ mod tests {
                 "Uncaught Error: a\n  at b",
             ),
             (code(1), None, vec![], "exited with code 1"),
-            (code(0), FINISH, vec![], "was stopped by the platform"),
+            (
+                code(0),
+                FINISH,
+                vec![],
+                "was stopped by the platform: nobody called for a while (node.idle_after)",
+            ),
             (code(0), None, vec![], "ended by itself"),
             (9, None, vec![], "was killed from outside: the machine may be out of memory"),
-            (9, FINISH, vec![], "was stopped by the platform"),
+            (9, FINISH, vec![], "was stopped by the platform: nobody called for a while (node.idle_after)"),
             (9, Some(&Order::Kill(None)), vec![], "was stopped by the platform"),
             (
                 code(0),
@@ -211,7 +221,8 @@ mod tests {
         for raw in [31, 159 << 8] {
             assert_eq!(said(raw, None, &[]), Cause::forbidden(FORBIDDEN));
         }
-        assert_eq!(said(31, FINISH, &[]), Cause::new(STOPPED), "nobody knows who did it, at its end");
+        let stopped = Cause::new(format!("{STOPPED}: {}", reason_of(Why::Idle)));
+        assert_eq!(said(31, FINISH, &[]), stopped, "nobody knows who did it, at its end");
     }
 
     #[test]

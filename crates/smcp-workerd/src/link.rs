@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
-use smcp_core::ports::{Clock, HostedRequest};
+use smcp_core::ports::{Clock, HostedRequest, Scheduled};
 use smcp_types::{Error, Refusal};
 use tokio::{
     net::UnixStream,
@@ -176,8 +176,10 @@ fn outgoing(request: &HostedRequest) -> Result<Request<Full<Bytes>>, Error> {
     let authority = request.url.authority().ok_or_else(|| unfit("a URL without a host"))?;
     headers.insert(header::HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| unfit("this host"))?);
     let traceparent = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
-    let scheduled =
-        (request.scheduled.as_ref()).map(|due| serde_json::json!({ "cron": due.cron, "time": due.at.0 }));
+    let scheduled = request.scheduled.as_ref().map(|scheduled| match scheduled {
+        Scheduled::Due { cron, at } => serde_json::json!({ "cron": cron, "time": at.0 }),
+        Scheduled::Asked => serde_json::json!({ "asked": true }),
+    });
     let labels = serde_json::json!({
         "id": request.request_id, "traceparent": traceparent, "scheduled": scheduled });
     let labels = labels.to_string();

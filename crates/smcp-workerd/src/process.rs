@@ -31,7 +31,7 @@ use crate::{
     launcher::LaunchSpec,
     outlet::Outlet,
     run_folder::{RunFolder, Scratch, Socket},
-    state::{QUOTA, StateFolders, TRIAL_QUOTA},
+    state::StateFolders,
     watchdog::Watchdog,
 };
 
@@ -135,10 +135,7 @@ impl Host {
         });
         let (number, socket, health) = self.run.sockets()?;
         let counters = self.counters(number, &workload)?;
-        let folder = |files: PathBuf| match purpose {
-            Purpose::Trial => (files, TRIAL_QUOTA),
-            Purpose::Serving => (files, QUOTA),
-        };
+        let folder = |files: PathBuf| (files, self.state.quota(purpose));
         let scratch = match purpose {
             Purpose::Trial if target.keeps_state() => Some(self.run.scratch(number)?),
             Purpose::Trial | Purpose::Serving => None,

@@ -16,7 +16,7 @@ use std::{
 
 use smcp_core::{
     fleet::Cause,
-    ports::{Clock, Entropy, VersionRef},
+    ports::{Clock, Entropy, Purpose, VersionRef},
 };
 use smcp_manifest::LockedManifest;
 use smcp_types::{ServerId, TenantId, UnixMillis};
@@ -26,19 +26,23 @@ use crate::{sandbox::Sandbox, trash::Trash};
 
 pub use alarms::{ALARMS_WORD, alarms_main};
 
-/// Most bytes that the objects of one server may keep; also of one of its files.
-pub(crate) const QUOTA: u64 = 1 << 30;
+/// Most bytes that the objects of one server may keep, unless the operator says otherwise; also of one of its files.
+pub const DEFAULT_QUOTA: u64 = 1 << 30;
 /// The same for a trial.
-pub(crate) const TRIAL_QUOTA: u64 = 32 << 20;
+const TRIAL_QUOTA: u64 = 32 << 20;
 /// Most files and folders of a server's objects: an open object has three files.
 const MAX_ENTRIES: u64 = 32 << 10;
 /// What each takes at least: those that are empty take room too.
 const LEAST_BYTES: u64 = 4 << 10;
 /// The runtime makes a folder for each class and files in it, and nothing below.
 const MAX_DEPTH: u32 = 3;
-/// How often it is looked at how much they keep, at most, and how much of the time that may take.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-const REST: u32 = 100;
+/// How long nobody looks at how much they keep: as long as filling the room that is left takes on a fast disk, within these,
+const FILLED_IN_A_MILLISECOND: u64 = 1 << 20;
+const SHORTEST_REST: Duration = Duration::from_millis(25);
+const USUAL_REST: Duration = Duration::from_millis(500);
+/// but so many times as long as looking takes, up to this: what many files hide meanwhile has a bound.
+const RESTS: u32 = 20;
+const LONGEST_REST: Duration = Duration::from_secs(2);
 /// In a tenant's folder: everything that its servers' objects keep.
 const FOLDER: &str = "do";
 /// In a server's: what its process can write.
@@ -52,6 +56,7 @@ type Lock = Arc<tokio::sync::Mutex<()>>;
 /// The folders of all servers.
 pub struct StateFolders {
     tenants: PathBuf,
+    quota: u64,
     reader: alarms::Reader,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -67,19 +72,29 @@ pub(crate) struct Claim {
 }
 
 impl StateFolders {
-    /// Folders below this one, in which each tenant has one of its own. What is removed goes through the trash.
+    /// Folders below this one, in which each tenant has one of its own. What is removed goes through the trash. The
+    /// objects of one server may keep as many bytes as `quota` says.
     ///
     /// # Errors
     /// When this program cannot be started in the sandbox.
     pub fn new(
         (tenants, trash): (PathBuf, Trash),
+        quota: u64,
         sandbox: Arc<Sandbox>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> io::Result<Self> {
-        let reader = alarms::Reader::new(sandbox, Arc::clone(&clock))?;
+        let reader = alarms::Reader::new(sandbox, Arc::clone(&clock), quota)?;
         let (claims, made) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Self { tenants, reader, clock, entropy, claims, trash, made })
+        Ok(Self { tenants, quota, reader, clock, entropy, claims, trash, made })
+    }
+
+    /// Most bytes that the objects of a server may keep, for this.
+    pub(crate) fn quota(&self, purpose: Purpose) -> u64 {
+        match purpose {
+            Purpose::Trial => TRIAL_QUOTA.min(self.quota),
+            Purpose::Serving => self.quota,
+        }
     }
 
     /// Where folders go that hosted code has written.
@@ -115,8 +130,8 @@ impl StateFolders {
         let files = self.home(claim.version.tenant, claim.version.server).join(FILES);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&files)?;
         let held = size_of(files.clone()).await?;
-        if held.is_over(QUOTA) {
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, held.full(QUOTA)));
+        if held.is_over(self.quota) {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, held.full(self.quota)));
         }
         Ok(files)
     }
@@ -127,17 +142,17 @@ impl StateFolders {
         async move {
             loop {
                 let began = clock.monotonic();
-                match size_of(files.clone()).await {
+                let held = match size_of(files.clone()).await {
                     Ok(held) if held.is_over(quota) => return Cause::new(held.full(quota)),
-                    Ok(_) => {}
+                    Ok(held) => held,
                     Err(error) => {
                         return Cause::new(format!(
                             "what its Durable Objects keep cannot be measured: {error}"
                         ));
                     }
-                }
+                };
                 let took = clock.monotonic().saturating_sub(began);
-                clock.sleep(LOOK_EVERY.max(took * REST)).await;
+                clock.sleep(held.rest(quota, took)).await;
             }
         }
     }
@@ -219,10 +234,17 @@ impl Held {
         self.bytes > quota || self.entries > MAX_ENTRIES
     }
 
+    /// How long to wait until the next look, when this one took so long.
+    fn rest(self, quota: u64, took: Duration) -> Duration {
+        let left = quota.saturating_sub(self.bytes);
+        let filled = Duration::from_millis(left / FILLED_IN_A_MILLISECOND);
+        filled.clamp(SHORTEST_REST, USUAL_REST).max((took * RESTS).min(LONGEST_REST))
+    }
+
     fn full(self, quota: u64) -> String {
         format!(
             "its Durable Objects keep {} MiB in {} files, more than the {} MiB or {MAX_ENTRIES} files that they may; \
-             delete the server, or have the platform's operator remove what it keeps",
+             delete the server, or have the platform's operator raise storage.durable_objects_mb",
             self.bytes >> 20,
             self.entries,
             quota >> 20
@@ -276,7 +298,13 @@ mod tests {
         fs::write(class.join("empty"), "").unwrap();
         let held = measure(folder.path()).unwrap();
         assert!(held.entries == 3 && (100_000..200_000).contains(&held.bytes), "{held:?}");
-        assert!(!held.is_over(QUOTA) && held.is_over(1_000));
+        assert!(!held.is_over(DEFAULT_QUOTA) && held.is_over(1_000));
+        let rest = |quota, took| held.rest(quota, Duration::from_millis(took)).as_millis();
+        assert_eq!(
+            [rest(DEFAULT_QUOTA, 1), rest(DEFAULT_QUOTA, 50), rest(DEFAULT_QUOTA, 900)],
+            [500, 1_000, 2_000]
+        );
+        assert_eq!([rest(held.bytes, 0), rest(held.bytes + (100 << 20), 0)], [25, 100]);
         fs::create_dir_all(class.join("b/c/d")).unwrap();
         assert!(measure(folder.path()).is_err(), "nobody makes folders there who means well");
     }

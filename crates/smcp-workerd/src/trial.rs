@@ -141,7 +141,7 @@ async fn attempt(
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&host.clock));
     let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
-    let ready = Ready { link, account, workload, gone: process.exit() };
+    let ready = Ready { link, account, workload, gone: process.exit(), end_streams: Arc::default() };
     guard(process, orders.downgrade());
     Ok(RunningTrial { ready, clock: Arc::clone(&host.clock), logs: Arc::clone(logs), _orders: orders })
 }

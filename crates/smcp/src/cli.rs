@@ -13,6 +13,7 @@ mod keys;
 mod kv;
 mod login;
 mod logs;
+mod makers;
 mod maps;
 mod objects;
 mod output;

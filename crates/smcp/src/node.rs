@@ -31,7 +31,7 @@ use smcp_core::{
     ports::{Clock, Entropy, VersionRef},
     secrets::Secrets,
     settings::{ExternalUrl, OpenedNetwork, Settings},
-    storage::Storage,
+    storage::{DEFAULT_QUOTA, Storage},
     vault::Vault,
 };
 use smcp_manifest::Bundle;
@@ -41,7 +41,7 @@ use smcp_workerd::{
     Bundles, Options, Parts, Supervisor, Trash, Workerd,
     capability::d1::D1Service,
     sandbox::{Layer, Layers, Sandbox, SandboxOptions, survey},
-    sql::SqlDatabases,
+    sql::{SqlDatabases, SqlLimits},
 };
 use tokio::{
     net::TcpListener,
@@ -88,6 +88,8 @@ pub(crate) struct NodeConfig {
     pub(crate) drain: Duration,
     /// The way out of hosted code.
     pub(crate) egress: EgressConfig,
+    /// How much hosted code may store.
+    pub(crate) storage: StorageConfig,
     /// How hosted code is locked in.
     pub(crate) sandbox: SandboxConfig,
     /// One JSON line per event on standard output instead of words.
@@ -103,6 +105,27 @@ pub(crate) struct EgressConfig {
     pub(crate) resolver: Option<SocketAddr>,
     /// A file of certificate authorities beside the system's.
     pub(crate) roots: Option<PathBuf>,
+}
+
+/// What an operator decides about storage: quotas in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StorageConfig {
+    /// KV values and objects of one tenant together.
+    pub(crate) tenant: u64,
+    /// One D1 database.
+    pub(crate) database: u64,
+    /// What the Durable Objects of one server keep.
+    pub(crate) durable_objects: u64,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            tenant: DEFAULT_QUOTA,
+            database: SqlLimits::default().quota,
+            durable_objects: smcp_workerd::state::DEFAULT_QUOTA,
+        }
+    }
 }
 
 /// What an operator decides about the sandbox.
@@ -227,12 +250,17 @@ async fn assemble(
     let secrets = Arc::new(Secrets::new(Arc::clone(&stores.secrets), vault.clone()));
     let logbook = Arc::new(Logbook::new(Arc::clone(&stores.logs), secrets.clone(), Arc::clone(&clock)));
     let files = Arc::new(TenantFiles::new(data.join("tenants"), Arc::clone(&clock)));
-    let storage =
-        given::storage(&files, &stores.blobs, (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)));
+    let storage = given::storage(
+        &files,
+        &stores.blobs,
+        (vault.clone(), Arc::clone(&clock), Arc::clone(&entropy)),
+        config.storage.tenant,
+    );
     let sandbox = Arc::new(sandbox);
     let trash = Trash::open(data.join("trash")).map_err(Error::internal)?;
-    let databases = databases(&data, (&sandbox, &trash), &clock)?;
-    let state = state_folders(&data, (&sandbox, &trash), (&clock, &entropy))?;
+    let databases = databases(&data, (&sandbox, &trash), &clock, config.storage.database)?;
+    let quota = config.storage.durable_objects;
+    let state = state_folders(&data, (&sandbox, &trash), (&clock, &entropy), quota)?;
     let outbound = outbound::open(outbound::Needs {
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -434,7 +462,7 @@ fn announce(
             line(serde_json::json!({ "event": "first_key", "key": key }).to_string())?;
         } else {
             line(format!(
-                "The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login\n"
+                "The platform administrator's key, shown this once:\n\n    {key}\n\nKeep it: smcp login --endpoint {origin}\n"
             ))?;
         }
     }

@@ -9,6 +9,16 @@ export class Keeper extends DurableObject {
   kept() {
     return this.ctx.storage.get("kept");
   }
+  /** Fills its database, in pieces that are on the disk one by one. */
+  async fill(bytes) {
+    const { sql } = this.ctx.storage;
+    sql.exec("CREATE TABLE IF NOT EXISTS filled (a BLOB)");
+    for (let done = 0; done < bytes; done += 1 << 18) {
+      sql.exec("INSERT INTO filled VALUES (randomblob(?))", 1 << 18);
+      await this.ctx.storage.sync();
+    }
+    return "written";
+  }
 }
 
 /** As the owner, with `canary`; `row` "caller" gives the token that says who calls. */

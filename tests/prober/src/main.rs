@@ -53,9 +53,10 @@ fn main() -> ExitCode {
         Some("say-ran") => say("succeeded ran"),
         Some("victim") => fixture::victim(),
         Some("targets") => fixture::targets(&words[1..]),
+        Some("cover") => mounts::cover(&words[1..]),
         Some("raise") => network::raise_all(&words[1..]),
         Some("in-network") => network::enter_and_run(&words[1..]),
-        _ => Err("usage: smcp-prober serve|compile|victim|targets|raise|in-network".into()),
+        _ => Err("usage: smcp-prober serve|compile|victim|targets|cover|raise|in-network".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,12 +4,30 @@ use nix::libc;
 
 use crate::outcome::{Order, Outcome, Probe};
 use crate::raw::{Done, address, call, text};
+use crate::{Result, say};
 
 pub(crate) const PROBES: &[(&str, Probe)] = &[("mount-inside", inside), ("mount", outside)];
 
 const HERE: usize = libc::AT_FDCWD as isize as usize;
+/// `OPEN_TREE_CLONE`, and `MOVE_MOUNT_F_EMPTY_PATH`: the tree is the descriptor itself.
+const CLONE: usize = 1;
+const EMPTY_PATH: usize = 4;
 /// `umount2(".", MNT_DETACH)`
 const DETACH: usize = 2;
+
+/// `PROCESS FILE PLACE`: as the administrator, lays a file of ours over a place in what a process sees. No hostile code: a
+/// test puts a witness between a hosted process and the platform.
+pub(crate) fn cover(words: &[String]) -> Result<()> {
+    let [process, file, place] = words else { return Err("which process, file and place?".into()) };
+    let namespace = std::fs::File::open(format!("/proc/{process}/ns/mnt"))?;
+    let [file, place, none] = [file, place, ""].map(text);
+    let [file, place, none] = [&file, &place, &none].map(|text| address(text.as_slice()));
+    let tree = call(libc::SYS_open_tree, &[HERE, file, CLONE])?;
+    let namespace = std::os::fd::AsRawFd::as_raw_fd(&namespace) as usize;
+    call(libc::SYS_setns, &[namespace, libc::CLONE_NEWNS as usize])?;
+    call(libc::SYS_move_mount, &[tree, none, HERE, place, EMPTY_PATH])?;
+    say("covered")
+}
 
 /// In user and mount namespaces of its own, where hostile code has every capability.
 fn inside(order: &Order) -> Outcome {
@@ -34,7 +52,7 @@ fn attempt(row: &str) -> Done {
         "propagation" => call(libc::SYS_mount, &[0, root, 0, recursive_private, 0]),
         "bind" => call(libc::SYS_mount, &[root, root, 0, (libc::MS_BIND | libc::MS_REC) as usize, 0]),
         "fsopen" => call(libc::SYS_fsopen, &[tmpfs, 0]),
-        "open_tree" => call(libc::SYS_open_tree, &[HERE, root, 1]),
+        "open_tree" => call(libc::SYS_open_tree, &[HERE, root, CLONE]),
         "pivot_root" => {
             call(libc::SYS_mount, &[tmpfs, root, tmpfs, 0, 0])?;
             call(libc::SYS_chdir, &[root])?;

@@ -7,7 +7,7 @@ use super::case::{Case, Control, Kind, Variant};
 use super::outside::{self, Heard};
 use super::seen::{Part, Seen, Tally};
 use super::stage::{Actor, CANARY, DECOY, SECRET, Stage};
-use super::{Programs, client, disk, socket};
+use super::{Programs, client, disk, quota, socket};
 use crate::http::Connection;
 use crate::mcp;
 use crate::{Result, interrupted};
@@ -31,6 +31,7 @@ fn attack(cases: &[&Case], programs: &Programs, tally: &mut Tally) -> Result<()>
     if !raw.is_empty() {
         socket::run(&raw, programs, tally)?;
     }
+    quota::run(&of(Kind::Quota), programs, tally)?;
     disk::run(&[of(Kind::Disk), of(Kind::FullDisk)].concat(), programs, tally)?;
     let (hosted, asked) = (of(Kind::Capability), of(Kind::Client));
     if hosted.is_empty() && asked.is_empty() {

@@ -81,6 +81,8 @@ pub(crate) enum Kind {
     Disk,
     /// By filling the disk.
     FullDisk,
+    /// By a module of that server, where everybody may store little.
+    Quota,
 }
 
 /// What shows that an attack on a capability would succeed if nothing stopped it.
@@ -129,6 +131,10 @@ pub(crate) struct Goal {
     pub(crate) heard: Option<String>,
     /// What the first line of a request that the outside gets says.
     pub(crate) asked: Option<String>,
+    /// MiB that were acknowledged and can be read; more than that.
+    pub(crate) kept: Option<u64>,
+    /// MiB that were on the disk at any moment; more than that.
+    pub(crate) disk: Option<u64>,
     /// The secret, in an answer or in the log.
     pub(crate) spilled: bool,
     /// The secret, in a request to anywhere but where its rule sends it.
@@ -189,6 +195,9 @@ pub(crate) struct Case {
     /// Disk: what is done to the files.
     #[serde(default)]
     pub(crate) harm: Vec<String>,
+    /// Quota: the folder of data that is looked at meanwhile.
+    #[serde(default)]
+    pub(crate) watched: String,
     /// Socket: to which it is written.
     #[serde(default)]
     pub(crate) socket: String,
@@ -292,9 +301,12 @@ impl Case {
 
     fn check_capability(&self) -> std::result::Result<(), String> {
         let attacks = self.folder.join("attack.js").is_file();
-        let hosted = matches!(self.kind, Kind::Capability | Kind::Disk | Kind::FullDisk);
+        let hosted = matches!(self.kind, Kind::Capability | Kind::Disk | Kind::FullDisk | Kind::Quota);
         if (self.kind == Kind::Disk) == self.harm.is_empty() {
             return Err("`harm` is for cases of the disk, and needed there".to_owned());
+        }
+        if self.goal.disk.is_some() == self.watched.is_empty() {
+            return Err("`watched` is the folder for the goal of the disk".to_owned());
         }
         if hosted != attacks || (self.kind == Kind::Capability) != self.control.is_some() {
             return Err(

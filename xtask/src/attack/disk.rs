@@ -165,7 +165,7 @@ fn mount(words: &[&str]) -> Result<()> {
 }
 
 fn fill(case: &Case, row: &str, programs: &Programs, disk: &Path, part: &mut Part<'_>) -> Result<()> {
-    let stage = Stage::start_at(programs, &[case], false, Some(disk))?;
+    let stage = Stage::start_at(programs, &[case], disk)?;
     let seen = |control: bool| {
         let told = stage.ask(Actor::Hostile, &json!({"case": case.name, "row": row, "control": control}));
         match told {

@@ -1,7 +1,7 @@
 //! A platform for cases of capabilities: one hosted server that holds all of them, for the attacker, and the same for its neighbour.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +17,8 @@ use crate::workspace;
 
 /// Where manifests and what cases share are.
 const SHARED: &str = "tests/attack/capabilities";
+/// The platform's settings, in the folder of its configuration.
+const CONFIG: &str = "smcp/config.toml";
 const ATTACKER: &str = "attacker";
 const NEIGHBOUR: &str = "neighbour";
 /// What is the neighbour's alone.
@@ -58,15 +60,24 @@ pub(super) struct Keys {
 impl Stage {
     /// In the network that the thread is in.
     pub(super) fn start(programs: &Programs, cases: &[&Case], prober: bool) -> Result<Self> {
-        Self::start_at(programs, cases, prober, None)
+        Self::start_with(programs, cases, prober, (None, ""))
     }
 
     /// The same with its data in this folder.
-    pub(super) fn start_at(
+    pub(super) fn start_at(programs: &Programs, cases: &[&Case], disk: &Path) -> Result<Self> {
+        Self::start_with(programs, cases, false, (Some(disk), ""))
+    }
+
+    /// The same with these quotas.
+    pub(super) fn start_storing(programs: &Programs, cases: &[&Case], quotas: &str) -> Result<Self> {
+        Self::start_with(programs, cases, false, (None, quotas))
+    }
+
+    fn start_with(
         programs: &Programs,
         cases: &[&Case],
         prober: bool,
-        disk: Option<&Path>,
+        (disk, quotas): (Option<&Path>, &str),
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("smcp-attack-").tempdir()?;
         let outside = Outside::start(programs, folder.path())?;
@@ -75,19 +86,28 @@ impl Stage {
         fs::create_dir_all(config.join("smcp"))?;
         let runtime =
             if prober { format!("[node]\nworkerd = {:?}\n", programs.prober) } else { String::new() };
-        fs::write(config.join("smcp/config.toml"), runtime + &settings(&folder.path().join("roots.pem")))?;
+        let usual = runtime + &settings(&folder.path().join("roots.pem"));
+        fs::write(config.join(CONFIG), usual + quotas)?;
         let platform = platform(programs, &data, &config)?;
         let keys = keys(&platform)?;
         let stage = Self { platform, outside, folder, keys, stolen: Value::Null };
         for (actor, manifest) in
             [(Actor::Hostile, "hostile.toml"), (Actor::Opened, "opened.toml"), (Actor::Owner, "owner.toml")]
         {
-            stage.deploy(actor, manifest, cases, prober)?;
+            // Races hold a lot at once; what the process may hold is not what they are about.
+            let limits = if quotas.is_empty() { "" } else { "[limits]\nmemory_mb = 512\n" };
+            stage.deploy(actor, (manifest, limits), cases, prober)?;
         }
         Ok(stage)
     }
 
-    fn deploy(&self, actor: Actor, manifest: &str, cases: &[&Case], prober: bool) -> Result<()> {
+    fn deploy(
+        &self,
+        actor: Actor,
+        (manifest, limits): (&str, &str),
+        cases: &[&Case],
+        prober: bool,
+    ) -> Result<()> {
         let (tenant, server) = actor.place();
         let project = self.folder.path().join(format!("{tenant}-{server}"));
         bundle(cases, &project)?;
@@ -96,7 +116,7 @@ impl Stage {
         if !prober {
             text.push_str(&fs::read_to_string(workspace::root().join(SHARED).join("durable.toml"))?);
         }
-        fs::write(project.join("smcp.toml"), format!("name = \"{server}\"\n{text}"))?;
+        fs::write(project.join("smcp.toml"), format!("name = \"{server}\"\n{text}{limits}"))?;
         let publisher = if actor == Actor::Owner { &self.keys.neighbour } else { &self.keys.publisher };
         let words = ["deploy", &project.to_string_lossy(), "--tenant", tenant];
         self.platform.cli(Some(publisher), &words)?;
@@ -105,6 +125,19 @@ impl Stage {
             self.platform.command(Some(publisher), &words).stdout_given(SECRET)?;
         }
         Ok(())
+    }
+
+    /// Gives it other quotas than it has, or the usual ones, from its next start on.
+    pub(super) fn store(&self, quotas: &str) -> Result<()> {
+        let file = self.folder.path().join("config").join(CONFIG);
+        let text = fs::read_to_string(&file)?;
+        let rest = text.split_once("[storage]").map_or(text.as_str(), |(rest, _)| rest);
+        Ok(fs::write(file, format!("{rest}{quotas}"))?)
+    }
+
+    /// Where the platform keeps everything.
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Stops it, lets its data be changed, and starts it again.

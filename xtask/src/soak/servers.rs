@@ -38,6 +38,22 @@ impl Publisher {
             text = text.replace("${a} + ${b} = ${a + b}", &format!("{version}: ${{a + b}}"));
             fs::write(project.join(file.file_name().unwrap_or_default()), text)?;
         }
+        self.deploy_folder(platform, &project)
+    }
+
+    /// Deploys a server that is one module.
+    pub(super) fn deploy_module(&self, platform: &Platform, name: &str, module: &str) -> Result<()> {
+        let project = self.folder.join(name);
+        fs::create_dir_all(&project)?;
+        let manifest = format!(
+            "manifest = 1\nname = \"{name}\"\nmain = \"main.js\"\ncompatibility_date = \"2026-11-01\"\n"
+        );
+        fs::write(project.join("smcp.toml"), manifest)?;
+        fs::write(project.join("main.js"), module)?;
+        self.deploy_folder(platform, &project)
+    }
+
+    fn deploy_folder(&self, platform: &Platform, project: &Path) -> Result<()> {
         let project = project.to_string_lossy();
         platform.cli(Some(&self.admin), &["deploy", &project, "--tenant", TENANT]).map(drop)
     }

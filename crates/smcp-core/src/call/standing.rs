@@ -110,7 +110,7 @@ impl Standing {
             begun: record.created_at,
             revision: session.revision,
             owner,
-            streams: AsyncMutex::default(),
+            streams: AsyncMutex::new(Vec::with_capacity(1)),
             upstream: Upstream::default(),
             ended: Stopping::new(),
             unread: AtomicU32::new(0),

@@ -87,9 +87,10 @@ impl Draft<'_> {
             self.stop(version, generation, settings.stop_grace, Why::Retired);
             return;
         }
-        // A busy one is looked at again after the shortest time it could take to be idle: no event needs to say so.
-        let idle_from = if slot.is_idle() { idle_since } else { self.now };
-        if self.due(idle_from.saturating_add(settings.idle_after)) && slot.is_idle() {
+        // A busy one is looked at again after the shortest time it could take to be idle: no event needs to say so. Who only
+        // listens does not keep it awake.
+        let idle_from = if slot.is_quiet() { idle_since } else { self.now };
+        if self.due(idle_from.saturating_add(settings.idle_after)) && slot.is_quiet() {
             self.stop(version, generation, settings.stop_grace, Why::Idle);
         }
     }

@@ -194,7 +194,7 @@ impl Slot {
         };
         *count = count.saturating_sub(1);
         *idle_since = now;
-        *calls == 0 && (drain_until.is_some() || (*streams == 0 && settings.idle_after.is_zero()))
+        *calls == 0 && (drain_until.is_some() || settings.idle_after.is_zero())
     }
 
     fn launched(&mut self, now: Duration, generation: Generation, within: Duration) {

@@ -180,6 +180,14 @@ fn an_idle_version_is_stopped_then_forgotten() {
 }
 
 #[test]
+fn who_only_listens_does_not_keep_a_version_awake() {
+    let opens = Event::CallStarted { generation: g(1), traffic: Traffic::Stream };
+    let listening = after_warm(&[(2_000, A, begins(1)), (2_000, A, opens), (2_010, A, ends(1))]);
+    check_plan(&listening, 12_009, &[], Some(12_010));
+    check_plan(&listening, 12_010, &[stop(A, 1, Why::Idle)], None);
+}
+
+#[test]
 fn a_busy_version_is_looked_at_again_without_an_event() {
     let busy = after_warm(&[(8_000, A, begins(1))]);
     check_plan(&busy, 10_000, &[], Some(20_000));

@@ -66,17 +66,22 @@ pub struct HostedRequest {
     pub head_timeout: Duration,
     /// How many calls it is: the requests of a batch count one by one.
     pub calls: u32,
-    /// Set when it is no request of a client's but a time that has come: the scheduled handler answers it.
+    /// Set when it is no request of a client's but about times: the scheduled handler answers it.
     pub scheduled: Option<Scheduled>,
 }
 
-/// A time that hosted code asked to be called at.
+/// What a scheduled handler is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scheduled {
-    /// The cron expression, as the manifest has it.
-    pub cron: String,
-    /// The minute that it names.
-    pub at: UnixMillis,
+pub enum Scheduled {
+    /// A time that hosted code asked to be called at has come.
+    Due {
+        /// The cron expression, as the manifest has it.
+        cron: String,
+        /// The minute that it names.
+        at: UnixMillis,
+    },
+    /// Whether there is one.
+    Asked,
 }
 
 /// A response as hosted code gave it: nothing in it is trusted yet.

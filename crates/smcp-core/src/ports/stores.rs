@@ -86,8 +86,8 @@ pub trait ServerStore: Send + Sync + 'static {
         version: Digest,
         revision: i64,
     ) -> StoreResult<()>;
-    /// Deletes the server with its versions and sessions; the slug stays taken.
-    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<()>;
+    /// Deletes the server with its versions, sessions and secrets; the slug stays taken. Says which versions those were.
+    async fn delete(&self, tenant: TenantId, server: ServerId) -> StoreResult<Vec<Digest>>;
 }
 
 /// Immutable versions.

@@ -64,11 +64,15 @@ pub(super) async fn list(
             prefix: &part.prefix,
             limit: part.limit,
             cursor: part.after.as_deref(),
+            unreadable: true,
             ..ListObjects::default()
         };
         let page = app.platform.list_objects(&permit, &bucket, list).await?;
         let items = page.objects.into_iter().map(shown).collect();
-        Ok(answer::json(StatusCode::OK, &ObjectPage { items, next: page.cursor }))
+        Ok(answer::json(
+            StatusCode::OK,
+            &ObjectPage { items, unreadable: page.unreadable, next: page.cursor },
+        ))
     };
     listing.await.map_err(|error| Refused { error, request_id: ctx.request_id })
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{DEFAULT_EGRESS_PORT, EgressRule, EgressRules, Host, InjectRule, Injection, path};
+use super::{
+    DEFAULT_EGRESS_PORT, EgressRule, EgressRules, Host, InjectRule, Injection, check::BAD_PORTS, path,
+};
 
 /// How a request travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +127,9 @@ impl Decision {
             Self::Host if *port == DEFAULT_EGRESS_PORT && request.scheme == Scheme::Https => {
                 Some(format!("add \"{host}\" to egress.allow in smcp.toml"))
             }
+            Self::Host | Self::Port if BAD_PORTS.contains(port) => Some(format!(
+                "no rule of egress.allow lets requests out to port {port}, where another protocol is spoken"
+            )),
             Self::Plain => Some(format!("use https for {host}: nothing reads plain http at port {port}")),
             Self::Host | Self::Port => {
                 Some(format!("add {{ host = \"{host}\", ports = [{port}] }} to egress.allow in smcp.toml"))

@@ -162,6 +162,11 @@ fn a_refusal_says_which_line_would_allow() {
         advice(Decision::Method, Scheme::Https, 443),
         "add \"DELETE\" to the methods of \"api.example.com\" in egress.allow in smcp.toml"
     );
+    assert_eq!(
+        advice(Decision::Port, Scheme::Https, 25),
+        "no rule of egress.allow lets requests out to port 25, where another protocol is spoken",
+        "a line that a deploy would refuse is no advice"
+    );
     assert_eq!(advice(Decision::Allowed, Scheme::Https, 443), "");
 }
 

@@ -5,13 +5,16 @@ use std::{
     future::Future,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::CONNECTION};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -23,15 +26,19 @@ use smcp_core::ports::{Clock, HostedBody, Workload};
 use smcp_types::{Error, Refusal};
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::Semaphore,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
 };
 
 use super::{Services, data};
 use crate::{run_folder::Socket, turns::Turns};
 
-/// Connections that are served at once; more are closed unheard.
+/// Connections that are served at once.
 const CONNECTIONS: usize = 64;
+/// How long one more waits for one that is answered meanwhile, and then for one that is idle: both are closed for it. If
+/// there is none, it is closed unheard.
+const PATIENCE: Duration = Duration::from_millis(50);
+const WAIT: Duration = Duration::from_secs(1);
 /// How long a connection may be idle, or take for a head: one that trickles must not keep its place.
 const HEAD: Duration = Duration::from_secs(10);
 /// Longest head of a request, in bytes.
@@ -47,6 +54,16 @@ enum After {
     /// It is closed. The runtime keeps one from each call of the server and uses it in no other: they would take all
     /// places until they have been idle for long enough.
     Closed,
+}
+
+/// What connections know of those that wait for a place. The runtime keeps its own, for each of the services behind the
+/// socket apart, until they have been idle for long enough.
+#[derive(Default)]
+struct Crowd {
+    /// Somebody waits: who is answered goes.
+    waits: AtomicBool,
+    /// Somebody has waited: who is idle goes.
+    stays: watch::Sender<()>,
 }
 
 /// The socket with who serves at it; both go when it is dropped.
@@ -128,6 +145,7 @@ async fn accept<F, A>(
     A: Future<Output = Response<HostedBody>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Arc::new(Crowd::default());
     // What is served ends with the counter: its process has gone.
     let mut served = tokio::task::JoinSet::new();
     loop {
@@ -136,23 +154,57 @@ async fn accept<F, A>(
             clock.sleep(PAUSE).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (workload, serve) = (Arc::clone(&workload), serve.clone());
+        let Some(place) = place(&places, &crowd, &*clock).await else { continue };
+        let (workload, serve, crowd) = (Arc::clone(&workload), serve.clone(), Arc::clone(&crowd));
         served.spawn(async move {
-            connection(stream, (workload, after), serve).await;
+            connection(stream, (workload, after), &crowd, serve).await;
             drop(place);
         });
     }
 }
 
-async fn connection<F, A>(stream: UnixStream, (workload, after): (Arc<Workload>, After), serve: F)
-where
+/// A place for one more connection.
+async fn place(places: &Arc<Semaphore>, crowd: &Crowd, clock: &dyn Clock) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    let free = Arc::clone(places).acquire_owned();
+    let wait = async {
+        // Those that are about to be used again have a request by then.
+        clock.sleep(PATIENCE).await;
+        crowd.stays.send_replace(());
+        clock.sleep(WAIT).await;
+    };
+    crowd.waits.store(true, Ordering::Relaxed);
+    let place = tokio::select! {
+        place = free => place.ok(),
+        () = wait => None,
+    };
+    crowd.waits.store(false, Ordering::Relaxed);
+    place
+}
+
+async fn connection<F, A>(
+    stream: UnixStream,
+    (workload, after): (Arc<Workload>, After),
+    crowd: &Crowd,
+    serve: F,
+) where
     F: Fn(Arc<Workload>, Request<HostedBody>) -> A + Send + Sync,
     A: Future<Output = Response<HostedBody>> + Send + 'static,
 {
+    let answered = Notify::new();
     let answer = service_fn(|request: Request<Incoming>| {
         let served = serve(Arc::clone(&workload), request.map(incoming));
-        async move { Ok::<_, Infallible>(served.await.map(outgoing)) }
+        let answered = &answered;
+        async move {
+            let mut answer = served.await.map(outgoing);
+            answered.notify_one();
+            if crowd.waits.load(Ordering::Relaxed) {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let (stream, _) = Turns::new(stream);
     let mut http = http1::Builder::new();
@@ -161,8 +213,20 @@ where
         After::Kept => true,
         After::Closed => false,
     });
+    let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let mut crowded = crowd.stays.subscribe();
+    // One that was never answered has a request on its way.
+    let may_close = async {
+        answered.notified().await;
+        // Its sender lives as long as who accepts.
+        let _ = crowded.changed().await;
+    };
     // A broken connection is the hosted code's own loss.
-    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+    tokio::select! {
+        _ = &mut served => return,
+        () = may_close => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
 }
 
 fn incoming(body: Incoming) -> HostedBody {

@@ -146,6 +146,7 @@ async fn list(
         // The runtime sends an empty one when code gives one.
         cursor: request.cursor.as_deref().filter(|text| !text.is_empty()),
         limit: request.limit()?,
+        unreadable: false,
     };
     let page = objects.list(store, wanted).await?;
     let with = |what: u32| request.include.as_ref().is_some_and(|include| include.contains(&what));

@@ -252,7 +252,7 @@ impl Database {
                 "The disk of this node is full: SQLITE_FULL".to_owned()
             }
             Some(ffi::SQLITE_FULL) => {
-                format!("Exceeded maximum DB size of {} bytes: SQLITE_FULL", self.quota)
+                format!("Exceeded maximum DB size of {} bytes (storage.database_mb): SQLITE_FULL", self.quota)
             }
             Some(_) | None => return stopped,
         };

@@ -144,12 +144,18 @@ impl Starter {
             tenant: place.tenant.to_string(),
             label: format!("sql-{number}"),
             files: folder.map(|folder| Visible::state(folder, Path::new(FOLDER))).into_iter().collect(),
-            // Its log of changes can be as long as what they change.
-            largest_file: self.limits.quota.saturating_mul(2).saturating_add(64 << 20),
+            largest_file: largest_file(self.limits.quota, folder),
             stdin: File::open("/dev/null")?.into(),
             descriptors,
         })
     }
+}
+
+/// Its log of changes can be as long as what they change; and the quota may have been larger when the file was written.
+fn largest_file(quota: u64, folder: Option<&Path>) -> u64 {
+    let there = folder.and_then(|folder| folder.join(frame::FILE).symlink_metadata().ok());
+    let most = quota.max(there.map_or(0, |found| found.len()));
+    most.saturating_mul(2).saturating_add(64 << 20)
 }
 
 /// Reads what a process says to its end; the beginning of it.

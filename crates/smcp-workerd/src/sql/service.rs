@@ -49,6 +49,8 @@ pub(super) struct Inner {
     tenants: PathBuf,
     trash: Trash,
     slots: Mutex<HashMap<Place, Arc<Slot>>>,
+    /// Held while a folder is made: how many there are is counted and changed at once.
+    making: Mutex<()>,
     seats: Room,
     /// Bytes of requests and answers under way.
     memory: Room,
@@ -108,6 +110,7 @@ impl SqlDatabases {
             tenants,
             trash,
             slots: Mutex::default(),
+            making: Mutex::default(),
             seats: Room::new(processes),
             memory: Room::new(memory),
             next: AtomicU64::new(1),
@@ -368,6 +371,7 @@ impl Inner {
         if folder.is_dir() {
             return Ok(());
         }
+        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let most = self.starter.limits.per_tenant;
         if self.names(tenant)?.len() >= most {
             let refusal = Refusal::new(format!("the tenant has {most} databases, as many as it may"));

@@ -298,11 +298,33 @@ fn a_quota_is_a_bound_and_its_end_is_clean() {
             Err(said) => break said,
         }
     };
-    assert_eq!(said, format!("Exceeded maximum DB size of {QUOTA} bytes: SQLITE_FULL"));
+    assert_eq!(said, format!("Exceeded maximum DB size of {QUOTA} bytes (storage.database_mb): SQLITE_FULL"));
     assert!((8..=10).contains(&stored), "{stored}");
     assert_eq!(bench.rows("SELECT count(*) FROM t"), json!([[stored]]));
     bench.rows("DELETE FROM t");
     bench.rows("INSERT INTO t VALUES (zeroblob(100000))");
+}
+
+#[test]
+fn a_quota_that_is_lowered_takes_nothing_away() {
+    let mut bench = Bench::new();
+    bench.rows("CREATE TABLE t (a)");
+    for _ in 0..8 {
+        bench.rows("INSERT INTO t VALUES (zeroblob(100000))");
+    }
+    let Bench { database, _folder } = bench;
+    drop(database);
+    let hello = Hello { quota: QUOTA / 4, ..hello(5_000) };
+    let database = Database::open(&hello, Some(&_folder.path().join(FILE))).unwrap();
+    let mut bench = Bench { database, _folder };
+    assert_eq!(bench.rows("SELECT count(*) FROM t"), json!([[8]]));
+    let said = bench.refused("INSERT INTO t VALUES (zeroblob(1000000))");
+    assert_eq!(
+        said,
+        format!("Exceeded maximum DB size of {} bytes (storage.database_mb): SQLITE_FULL", QUOTA / 4)
+    );
+    bench.rows("DELETE FROM t WHERE rowid > 1");
+    assert_eq!(bench.rows("SELECT count(*) FROM t"), json!([[1]]));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use smcp_manifest::SandboxClass;
 use smcp_types::{Limits, ServerId, TenantId, UnixMillis};
 use tokio::io::AsyncReadExt as _;
 
-use super::QUOTA;
+use super::DEFAULT_QUOTA;
 use crate::sandbox::{Image, Layer, Sandbox, Start, Visible};
 
 /// The word that makes the binary the reader of alarms.
@@ -44,13 +44,15 @@ pub(super) struct Reader {
     sandbox: Arc<Sandbox>,
     image: Image,
     clock: Arc<dyn Clock>,
+    largest_file: u64,
     next: AtomicU64,
 }
 
 impl Reader {
-    pub(super) fn new(sandbox: Arc<Sandbox>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    /// Readers of folders that hold no more than `quota`, or did when it was the usual one.
+    pub(super) fn new(sandbox: Arc<Sandbox>, clock: Arc<dyn Clock>, quota: u64) -> io::Result<Self> {
         let image = sandbox.own_image()?;
-        Ok(Self { sandbox, image, clock, next: AtomicU64::new(1) })
+        Ok(Self { sandbox, image, clock, largest_file: quota.max(DEFAULT_QUOTA), next: AtomicU64::new(1) })
     }
 
     /// When the first alarm in a server's folder is due.
@@ -110,7 +112,7 @@ impl Reader {
             tenant: tenant.to_string(),
             label: format!("alarms-{}", self.next.fetch_add(1, Ordering::Relaxed)),
             files: vec![Visible::state(files, Path::new(PLACE))],
-            largest_file: QUOTA,
+            largest_file: self.largest_file,
             stdin: File::open("/dev/null")?.into(),
             descriptors,
         })

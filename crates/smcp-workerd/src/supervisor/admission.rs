@@ -6,7 +6,7 @@ use smcp_core::{
     fleet::{Admission, Event, Generation, Traffic},
     ports::{Target, VersionRef},
 };
-use smcp_types::Result;
+use smcp_types::{Result, Slug};
 use tokio::sync::oneshot;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::account::Charge;
 /// A call that waits for a process.
 pub(super) struct Waiter {
     version: VersionRef,
+    server: Slug,
     takes: Takes,
     answer: oneshot::Sender<Result<Ticket>>,
 }
@@ -43,6 +44,10 @@ impl Keep for Ticket {
             self.held_as = Traffic::Stream;
             self.shared.listens(&self.version, self.generation);
         }
+    }
+
+    fn only_listens(&self) -> bool {
+        self.takes.traffic == Traffic::Stream
     }
 }
 
@@ -74,7 +79,7 @@ impl Shared {
         let now = self.now();
         let admission = state.fleet.admission(now, version);
         if let Admission::Denied(denied) = admission {
-            return Err(refusal(denied, false));
+            return Err(refusal(denied, false, &target.manifest.name));
         }
         let desk = state.desk(target);
         desk.target = target.clone();
@@ -90,7 +95,9 @@ impl Shared {
         let (answer, promise) = oneshot::channel();
         let id = state.next_waiter;
         state.next_waiter += 1;
-        state.waiters.insert(id, Waiter { version: *version, takes, answer });
+        state
+            .waiters
+            .insert(id, Waiter { version: *version, server: target.manifest.name.clone(), takes, answer });
         drop(state);
         self.changed.notify_one();
         Ok(Admitted::Later { id, promise })
@@ -103,7 +110,7 @@ impl Shared {
         let mut answers = Vec::new();
         for id in ids {
             let Some(waiter) = state.waiters.get(&id) else { continue };
-            let (version, takes) = (waiter.version, waiter.takes);
+            let (version, server, takes) = (waiter.version, waiter.server.clone(), waiter.takes);
             let answer = match state.fleet.admission(now, &version) {
                 Admission::Wait => continue,
                 Admission::Ready(generation) => {
@@ -118,7 +125,7 @@ impl Shared {
                 Admission::Denied(denied) => {
                     state.fleet.observe(now, &version, Event::CallGaveUp);
                     state.leave(&version, takes);
-                    Err(refusal(denied, true))
+                    Err(refusal(denied, true, &server))
                 }
             };
             if let Some(waiter) = state.waiters.remove(&id) {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::Method;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -83,10 +83,16 @@ pub(crate) enum Missed {
 pub(crate) trait Keep: Send + 'static {
     /// The head of the answer has come.
     fn answered(&mut self);
+    /// Whether nothing is lost when the answer ends with the process.
+    fn only_listens(&self) -> bool;
 }
 
 impl Keep for () {
     fn answered(&mut self) {}
+
+    fn only_listens(&self) -> bool {
+        false
+    }
 }
 
 /// Sends the request to one process. `keep` lives as long as the answer's body.
@@ -100,7 +106,12 @@ pub(crate) async fn exchange<K: Keep>(
         Ok((response, lease)) => {
             keep.answered();
             let (head, body) = response.into_parts();
+            let ends = keep.only_listens().then(|| ready.end_streams.subscribe());
             let body = stream_body(body, lease, ready.gone.clone(), keep);
+            let body: HostedBody = match ends {
+                Some(ends) => Box::pin(body.take_until(ended(ends))),
+                None => body,
+            };
             Ok(HostedResponse { status: head.status, headers: head.headers, body })
         }
         Err(SendError::Refused(error)) => Err(Missed::Failed(error)),
@@ -117,6 +128,11 @@ pub(crate) async fn exchange<K: Keep>(
             Err(Missed::Failed(broken(known, &why)))
         }
     }
+}
+
+async fn ended(mut ends: watch::Receiver<bool>) {
+    // An error says that the process has gone altogether.
+    let _ = ends.wait_for(|ended| *ended).await;
 }
 
 /// Why the process is gone, if it is or is about to be.

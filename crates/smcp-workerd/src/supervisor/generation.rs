@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::{
     Run,
     shared::{Ready, Shared},
-    words::LIFT,
+    words::lift,
 };
 use crate::{exit::End, link::Link, process::Inbox, state::Claim};
 
@@ -45,7 +45,8 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, generation: Generat
     shared.note(&version, level, format!("[smcp] process {generation} ended: {reason}"));
     if let HostedState::Quarantined { offences, until, .. } = shared.state(&version) {
         let seconds = until.0.saturating_sub(shared.host.clock.now().0) / 1000;
-        let what = format!("[smcp] in quarantine for {seconds} s: limits broken {offences} times; {LIFT}");
+        let way_out = lift(&target.manifest.name);
+        let what = format!("[smcp] in quarantine for {seconds} s: limits broken {offences} times; {way_out}");
         shared.note(&version, LogLevel::Warn, what);
     }
     // Only now: a call that learns of the end and asks again must not be sent here once more.
@@ -91,7 +92,7 @@ async fn live(
     }
     let link = Link::new(process.socket.clone(), Arc::clone(&shared.host.clock));
     let (account, workload) = (Arc::clone(&process.account), Arc::clone(&process.workload));
-    shared.started(version, generation, Ready { link, account, workload, gone });
+    shared.started(version, generation, Ready { link, account, workload, gone, end_streams: Arc::default() });
     let overrun = process.overrun();
     let overflow = process.overflow(&shared.host.state);
     let cause = tokio::select! {

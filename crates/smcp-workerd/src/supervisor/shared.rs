@@ -7,7 +7,7 @@ use std::{
 };
 
 use smcp_core::{
-    fleet::{Denied, Event, Fleet, Generation},
+    fleet::{Event, Fleet, Generation},
     ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef, Workload},
 };
 use smcp_types::{Result, ServerId, TenantId};
@@ -18,7 +18,7 @@ use super::{
     alarms::Alarm,
     desk::{Desk, Takes},
     ledger::{Books, Ledger, Run},
-    words::{hosted_state, refusal},
+    words::{hosted_state, stopping},
 };
 use crate::{
     Bundles,
@@ -67,6 +67,8 @@ pub(crate) struct Ready {
     pub(crate) workload: Arc<Workload>,
     /// Why the process is gone; set after the fleet has heard of it.
     pub(crate) gone: watch::Receiver<Option<End>>,
+    /// Whether those who only listen have to go.
+    pub(crate) end_streams: Arc<watch::Sender<bool>>,
 }
 
 impl Shared {
@@ -187,7 +189,7 @@ impl Shared {
     }
 
     pub(super) fn health(&self) -> Result<()> {
-        if self.lock().stopping { Err(refusal(Denied::ShuttingDown, false)) } else { Ok(()) }
+        if self.lock().stopping { Err(stopping()) } else { Ok(()) }
     }
 
     pub(super) fn state(&self, version: &VersionRef) -> HostedState {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smcp_core::{
-    fleet::{Action, Event, Generation},
+    fleet::{Action, Event, Generation, Why},
     ports::{Target, VersionRef},
 };
 
@@ -41,6 +41,10 @@ impl Shared {
                     effects.push(Effect::Start { target, generation, inbox });
                 }
                 Action::Stop { version, generation, grace, why } => {
+                    // Whoever calls next waits for its end, which must not wait for those who only listen.
+                    if matches!(why, Why::Idle | Why::Place) {
+                        state.end_streams(&version, generation);
+                    }
                     effects.extend(state.order(&version, generation, Order::Finish(why)));
                     state.fleet.observe(now, &version, Event::StopSent { generation, grace });
                 }
@@ -62,6 +66,13 @@ impl Shared {
 }
 
 impl State {
+    fn end_streams(&self, version: &VersionRef, generation: Generation) {
+        let running = self.running.get(version).filter(|running| running.generation == generation);
+        if let Some(ready) = running.and_then(|running| running.ready.as_ref()) {
+            ready.end_streams.send_replace(true);
+        }
+    }
+
     fn order(&self, version: &VersionRef, generation: Generation, order: Order) -> Option<Effect> {
         let running = self.running.get(version).filter(|running| running.generation == generation)?;
         Some(Effect::Order { orders: running.orders.clone(), order })

@@ -6,36 +6,45 @@ use smcp_core::{
     fleet::{Denied, SlotState},
     ports::{Clock, HostedState},
 };
-use smcp_types::{Error, Refusal, UnixMillis};
+use smcp_types::{Error, Refusal, Slug, UnixMillis};
 
-/// Why a call is not let out, in words. Who has waited for a start learns how it failed.
-pub(super) fn refusal(denied: Denied, waited: bool) -> Error {
+/// Why a call of this server is not let out, in words. Who has waited for a start learns how it failed.
+pub(super) fn refusal(denied: Denied, waited: bool, server: &Slug) -> Error {
     match denied {
         Denied::Failing { reason, .. } if waited => {
-            Error::Hosted(Refusal::new(format!("the server did not start: {reason}")).hint(SEE_LOG))
+            Error::Hosted(Refusal::new(format!("the server did not start: {reason}")).hint(see_log(server)))
         }
         Denied::Failing { reason, attempts, .. } => {
             let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times in a row") };
             let message = format!("the server has failed {times} and is not started again yet: {reason}");
-            Error::Unavailable(Refusal::new(message).hint(SEE_LOG))
+            Error::Unavailable(Refusal::new(message).hint(see_log(server)))
         }
         Denied::Quarantined { reason, offences, .. } => {
             let message =
                 format!("the server is in quarantine, it has broken its limits {offences} times: {reason}");
-            Error::Unavailable(Refusal::new(message).hint(LIFT))
+            Error::Unavailable(Refusal::new(message).hint(lift(server)))
         }
         Denied::Full => {
             let refusal = Refusal::new("every place for a running server is taken by a busy one");
             Error::Unavailable(refusal.hint("node.max_awake sets how many there are"))
         }
-        Denied::ShuttingDown => Error::Unavailable(Refusal::new("the platform is stopping")),
+        Denied::ShuttingDown => stopping(),
     }
 }
 
+/// Nothing is started any more.
+pub(super) fn stopping() -> Error {
+    Error::Unavailable(Refusal::new("the platform is stopping"))
+}
+
 /// The way out of a quarantine.
-pub(super) const LIFT: &str =
-    "the platform's administrator can end it: smcp servers lift SERVER --tenant TENANT";
-const SEE_LOG: &str = "its log says more: smcp logs SERVER";
+pub(super) fn lift(server: &Slug) -> String {
+    format!("the platform's administrator can end it: smcp servers lift {server}, with the --tenant it is of")
+}
+
+fn see_log(server: &Slug) -> String {
+    format!("its log says more: smcp logs {server}")
+}
 
 /// A state of the planner, in wall-clock time.
 pub(super) fn hosted_state(state: SlotState, clock: &dyn Clock) -> HostedState {

@@ -32,7 +32,8 @@ async fn an_idle_version_sleeps_and_wakes_again() {
     assert_eq!(stage.text(&version, "/").await, "1");
     for round in 1..=3 {
         let line = stage.lines.wait("[smcp] process", round).await;
-        assert!(line.message.ends_with("ended: was stopped by the platform"), "{line:?}");
+        let why = "ended: was stopped by the platform: nobody called for a while (node.idle_after)";
+        assert!(line.message.ends_with(why), "{line:?}");
         assert_eq!(stage.text(&version, "/").await, "1", "a new process");
     }
 }
@@ -104,7 +105,8 @@ async fn a_retired_version_finishes_its_calls() {
     };
     let (answer, ()) = tokio::join!(call, retire);
     assert_eq!(answer.unwrap(), (200, "1".to_owned()));
-    stage.lines.wait("ended: was stopped by the platform", 1).await;
+    let why = "ended: was stopped by the platform: another version is active, or the server is deleted";
+    stage.lines.wait(why, 1).await;
     assert_eq!(stage.state(&version), HostedState::Asleep);
 }
 
@@ -136,7 +138,10 @@ async fn a_shutdown_is_graceful_and_has_an_end() {
     let ((finished, killed), ()) = tokio::join!(calls, shutdown);
     assert_eq!(finished.unwrap(), (200, "2".to_owned()));
     let Err(Error::Hosted(refusal)) = killed else { panic!("killed") };
-    assert_eq!(refusal.message, "the server's process ended during the call: was stopped by the platform");
+    assert_eq!(
+        refusal.message,
+        "the server's process ended during the call: was stopped by the platform: the platform stops"
+    );
     assert!(matches!(stage.get(&slow, "/").await, Err(Error::Unavailable(_))));
     assert!(stage.supervisor.health().is_err());
     assert_eq!(stage.sockets(), 0);

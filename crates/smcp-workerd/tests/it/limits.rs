@@ -232,7 +232,7 @@ async fn who_breaks_limits_again_and_again_is_kept_out_until_that_is_lifted() {
     );
     assert_eq!(
         refusal.hint.as_deref(),
-        Some("the platform's administrator can end it: smcp servers lift SERVER --tenant TENANT")
+        Some("the platform's administrator can end it: smcp servers lift one, with the --tenant it is of")
     );
     let HostedState::Quarantined { reason, offences: 3, .. } = stage.state(&version) else {
         panic!("{:?}", stage.state(&version))

@@ -402,7 +402,7 @@ async fn quotas_bound_what_is_stored() {
     let bench = Bench::new(limits);
     bench.rows("a", "CREATE TABLE t (a)").await;
     let said = bench.refused("a", "INSERT INTO t VALUES (zeroblob(300000))").await;
-    assert_eq!(said, "Exceeded maximum DB size of 200000 bytes: SQLITE_FULL");
+    assert_eq!(said, "Exceeded maximum DB size of 200000 bytes (storage.database_mb): SQLITE_FULL");
     bench.rows("a", "INSERT INTO t VALUES (zeroblob(100000))").await;
     bench.rows("b", "SELECT 1").await;
     let said = bench.refused("c", "SELECT 1").await;
@@ -410,6 +410,15 @@ async fn quotas_bound_what_is_stored() {
     let two = workload(TWO, Purpose::Serving);
     let answer = bench.send(&two, "c", &json!({ "sql": "SELECT 1" })).await;
     assert_eq!(answer[0]["success"], true);
+    // Those who race make no more of them either.
+    let bench = Bench::new(limits);
+    let names = ["c", "d", "e", "f", "g", "h"];
+    let one = workload(ONE, Purpose::Serving);
+    let select = json!({ "sql": "SELECT 1" });
+    let race = names.map(|name| bench.send(&one, name, &select));
+    let made = futures_util::future::join_all(race).await;
+    let made = made.iter().filter(|answer| answer[0]["success"] == true).count();
+    assert_eq!((made, bench.databases.list(ONE).await.unwrap().len()), (2, 2));
     // More than a tenant's share of memory is not even read.
     let bench = Bench::new(SqlLimits { memory: 4 << 20, ..limits });
     let said = bench.refused("a", &format!("SELECT '{}'", "x".repeat(2 << 20))).await;

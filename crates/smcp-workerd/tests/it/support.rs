@@ -193,6 +193,7 @@ impl Stage {
         let entropy = Arc::new(CountingEntropy::default());
         let state = StateFolders::new(
             (folder.path().join("tenants"), Trash::open(folder.path().join("trash")).unwrap()),
+            smcp_workerd::state::DEFAULT_QUOTA,
             Arc::clone(&launcher),
             Arc::clone(&clock),
             entropy,

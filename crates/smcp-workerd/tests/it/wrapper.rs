@@ -137,7 +137,7 @@ async fn a_time_that_has_come_reaches_the_scheduled_handler_and_no_client_can_sa
     let none = r#"export default { fetch() { return new Response("fetch"); } };"#;
     let due = |cron: &str| HostedRequest {
         calls: 1,
-        scheduled: Some(Scheduled { cron: cron.to_owned(), at: UnixMillis(60_000) }),
+        scheduled: Some(Scheduled::Due { cron: cron.to_owned(), at: UnixMillis(60_000) }),
         ..request("/mcp")
     };
     let versions = [(1, object), (2, class), (3, none)].map(|(name, code)| stage.add(name, code));
@@ -150,6 +150,13 @@ async fn a_time_that_has_come_reaches_the_scheduled_handler_and_no_client_can_sa
     assert_eq!(line.request_id, Some(request("/").request_id));
     stage.lines.wait("rang too * * * * * gr", 1).await;
     stage.lines.wait("Uncaught Error: boom", 1).await;
+    // Whether there is a handler is answered without calling it.
+    let mut heard = Vec::new();
+    for version in &versions {
+        let asked = HostedRequest { scheduled: Some(Scheduled::Asked), ..request("/mcp") };
+        heard.push(stage.send(version, asked).await.unwrap().status.as_u16());
+    }
+    assert_eq!(heard, [204, 204, 501]);
     // The label is ours alone: a header of that name is taken off, whoever sends it.
     let mut forged = request("/");
     forged.headers.insert("x-smcp-cf", HeaderValue::from_static(r#"{"scheduled":{"cron":"x","time":1}}"#));

@@ -1,6 +1,7 @@
 //! `smcp keys status`, `rotate-data`, `destroy-data` and `rotate-master`: the keys of encryption at rest.
 
 use smcp_api::{DataKeyList, RotatedMasterKey};
+use smcp_client::ClientError;
 use smcp_types::Slug;
 
 use super::{Context, connection::Connection, failure::Failure, table::table, text::time};
@@ -48,7 +49,15 @@ pub(super) fn destroy(
 }
 
 pub(super) fn rotate_master(context: &Context, connection: &Connection) -> Result<(), Failure> {
-    let rotated: RotatedMasterKey = connection.client.rotate_master_key(Slug::platform().as_str())?;
+    let rotated = connection.client.rotate_master_key(Slug::platform().as_str());
+    let rotated: RotatedMasterKey = rotated.map_err(|error| match error {
+        // To a tenant's own people the platform's tenant is not there.
+        ClientError::Problem(problem) if problem.status == 404 => {
+            Failure::input("the master key is the platform's, and this key is a tenant's")
+                .hint("use a key of the platform's administrators: SMCP_KEY gives one for once")
+        }
+        error => error.into(),
+    })?;
     context.out.data(&rotated, || {
         let RotatedMasterKey { ring_keys, data_keys, .. } = &rotated;
         format!("the new master key wraps {ring_keys} keys of the platform and {data_keys} of tenants' data")

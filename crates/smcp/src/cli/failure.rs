@@ -126,10 +126,27 @@ impl From<Problem> for Failure {
         // Being told to come back later is nothing the input could mend.
         let fault = if problem.status >= 500 || problem.status == 429 { Fault::Ours } else { Fault::Input };
         let login = || (problem.status == 401).then(|| "smcp login stores another key".to_owned());
-        let hint = problem.hint.or_else(login);
+        let hint = problem.hint.or_else(login).or_else(|| where_to_look(&problem.detail));
         let (logs, request_id) = (problem.logs, Some(problem.request_id));
         Self(Box::new(Report { fault, message: problem.detail, hint, details: Vec::new(), logs, request_id }))
     }
+}
+
+/// The command that shows what there is, for what is not there.
+fn where_to_look(detail: &str) -> Option<String> {
+    let rest = detail.strip_prefix("no such ")?;
+    let hint = match rest.split(':').next().unwrap_or(rest) {
+        "tenant" => {
+            "smcp whoami says which tenant your key is of; only the platform's administrators see others"
+        }
+        "server" => "smcp servers list shows those of the tenant; --tenant SLUG names another tenant",
+        "version" => "smcp versions list, with the server's name, shows them",
+        "secret" => "smcp secrets list --server, with the server's name, shows them",
+        "database" => "smcp d1 list shows those that a statement was ever run in",
+        "object" => "smcp objects keys, with the bucket's name, shows them",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 impl From<ClientError> for Failure {
@@ -147,7 +164,8 @@ impl From<ClientError> for Failure {
                     status >= 500 || status == 429 || code == i64::from(smcp_mcp::errors::INTERNAL_ERROR);
                 let told = |name: &str| data.as_ref()?.get(name)?.as_str().map(str::to_owned);
                 let fault = if fails { Fault::Ours } else { Fault::Input };
-                let mut failure = Self::of(fault, message).maybe_hint(told("hint"));
+                let hint = told("hint").or_else(|| where_to_look(&message));
+                let mut failure = Self::of(fault, message).maybe_hint(hint);
                 failure.0.request_id = told("requestId");
                 failure
             }

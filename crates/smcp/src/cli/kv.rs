@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write as _},
+    io::{self, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +22,8 @@ use super::{
     text::time,
 };
 
+/// Most bytes of a value that are read: the platform takes 25 MiB.
+const MAX_VALUE: u64 = 25 << 20;
 /// Largest file of one import.
 const MAX_IMPORT: u64 = 512 << 20;
 
@@ -59,7 +61,7 @@ enum KvCommand {
         /// The value
         #[arg(required_unless_present = "file", conflicts_with = "file")]
         value: Option<String>,
-        /// Take the value from this file
+        /// Take the value from this file; - is standard input
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         /// What to store beside it, as JSON
@@ -130,7 +132,7 @@ pub(crate) fn run(context: &Context, args: KvArgs) -> Result<(), Failure> {
         }
         KvCommand::Put { namespace, key, value, file, metadata, expiration } => {
             let value = match file {
-                Some(file) => fs::read(&file).map_err(|error| unreadable(&file, &error))?,
+                Some(file) => content(&file)?,
                 None => value.unwrap_or_default().into_bytes(),
             };
             let metadata = metadata.map(RawValue::from_string).transpose();
@@ -155,6 +157,18 @@ pub(crate) fn run(context: &Context, args: KvArgs) -> Result<(), Failure> {
             import(context, &connection, (&tenant, &namespace.name), &file)
         }
     }
+}
+
+/// A value from a file or, for `-`, from standard input: never more of it than a value may have, and a byte.
+fn content(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().take(MAX_VALUE + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|open| open.take(MAX_VALUE + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| unreadable(file, &error))?;
+    Ok(bytes)
 }
 
 fn all_keys(

@@ -96,6 +96,14 @@ struct Indexed {
     object: StoredObject,
 }
 
+/// What is in a bucket.
+#[derive(Default)]
+struct All {
+    objects: Vec<StoredObject>,
+    /// The keys of those that cannot be read.
+    unreadable: Vec<String>,
+}
+
 /// A bucket and the way to it.
 struct Bucket<'a> {
     connection: &'a Connection,
@@ -112,13 +120,16 @@ pub(crate) fn run(context: &Context, args: ObjectsArgs) -> Result<(), Failure> {
             list(context, ("BUCKET", "OBJECTS"), &connection.client.list_buckets(tenant)?)
         }
         ObjectsCommand::Keys { bucket, prefix } => {
-            let objects = of(&bucket.name).all(prefix)?;
+            let All { objects, unreadable } = of(&bucket.name).all(prefix)?;
             let rows = objects.iter().map(|one| {
                 let kind = one.content_type.clone().unwrap_or_default();
                 [one.key.clone(), one.size.to_string(), time(one.uploaded_at), kind]
             });
-            let shown = serde_json::json!({ "items": &objects });
-            context.out.data(&shown, || table(["KEY", "BYTES", "STORED", "TYPE"], rows))
+            let lost = unreadable.iter().map(|key| {
+                [key.clone(), "-".to_owned(), "-".to_owned(), "cannot be read, can be deleted".to_owned()]
+            });
+            let shown = serde_json::json!({ "items": &objects, "unreadable": &unreadable });
+            context.out.data(&shown, || table(["KEY", "BYTES", "STORED", "TYPE"], rows.chain(lost)))
         }
         ObjectsCommand::Get { bucket, key, output } => {
             let content = connection.client.get_object(tenant, &bucket.name, key)?;
@@ -143,26 +154,34 @@ pub(crate) fn run(context: &Context, args: ObjectsArgs) -> Result<(), Failure> {
 }
 
 impl Bucket<'_> {
-    fn all(&self, prefix: &str) -> Result<Vec<StoredObject>, Failure> {
-        let (mut objects, mut after) = (Vec::new(), None);
+    fn all(&self, prefix: &str) -> Result<All, Failure> {
+        let (mut all, mut after) = (All::default(), None::<String>);
         loop {
             let part = StorePart { prefix, after: after.as_deref() };
             let page = self.connection.client.list_objects(self.tenant, self.name, part)?;
-            objects.extend(page.items);
+            all.objects.extend(page.items);
+            all.unreadable.extend(page.unreadable);
             after = page.next;
             if after.is_none() {
-                return Ok(objects);
+                return Ok(all);
             }
         }
     }
 
     fn export(&self, context: &Context, folder: &Path) -> Result<(), Failure> {
+        let All { objects, unreadable } = self.all("")?;
+        if let Some(key) = unreadable.first() {
+            let message =
+                format!("{} objects of {} cannot be read, the first is {key}", unreadable.len(), self.name);
+            let hint = format!("restore them from a backup, or delete them: smcp objects keys {}", self.name);
+            return Err(Failure::ours(message).hint(hint));
+        }
         fs::create_dir(folder).map_err(|error| unwritable(folder, &error))?;
         let path = folder.join(INDEX);
         let failed = |error: io::Error| unwritable(&path, &error);
         let mut index = BufWriter::new(File::create_new(&path).map_err(failed)?);
         let mut written = 0;
-        for object in self.all("")? {
+        for object in objects {
             let content = self.connection.client.get_object(self.tenant, self.name, &object.key)?;
             written += 1;
             write_new(&folder.join(written.to_string()), content)?;

@@ -9,7 +9,10 @@ use std::{
 use clap::{Args, Subcommand};
 use smcp_api::{Secret, SecretValue};
 
-use super::{Context, connection::Connection, failure::Failure, table::table, terminal, text::time, values};
+use super::{
+    Context, connection::Connection, failure::Failure, makers::Makers, table::table, terminal, text::time,
+    values,
+};
 
 /// Largest value, in bytes; the platform checks again.
 const MAX_BYTES: u64 = 16 << 10;
@@ -71,9 +74,11 @@ pub(crate) fn run(context: &Context, args: &SecretsArgs) -> Result<(), Failure> 
         }
         SecretsCommand::List(ServerArg { server }) => {
             let list = connection.client.list_secrets(&tenant, server)?;
-            context
-                .out
-                .data(&list, || table(["NAME", "VERSION", "SET BY", "UPDATED"], list.items.iter().map(row)))
+            context.out.data(&list, || {
+                let makers = Makers::of(&connection, &tenant);
+                let rows = list.items.iter().map(|secret| row(secret, &makers));
+                table(["NAME", "VERSION", "SET BY", "UPDATED"], rows)
+            })
         }
         SecretsCommand::Rm { name, server: ServerArg { server } } => {
             connection.client.remove_secret(&tenant, server, name)?;
@@ -125,6 +130,7 @@ fn show(context: &Context, done: &str, secret: &Secret) -> Result<(), Failure> {
     context.out.data(secret, || format!("{done} {} (version {})", secret.name, secret.version))
 }
 
-fn row(secret: &Secret) -> [String; 4] {
-    [secret.name.clone(), secret.version.to_string(), secret.created_by.clone(), time(secret.updated_at)]
+fn row(secret: &Secret, makers: &Makers) -> [String; 4] {
+    let maker = makers.name(&secret.created_by);
+    [secret.name.clone(), secret.version.to_string(), maker, time(secret.updated_at)]
 }

@@ -7,6 +7,7 @@ use super::{
     Context,
     connection::Connection,
     failure::Failure,
+    makers::Makers,
     table::table,
     text::{short, time},
     values,
@@ -47,35 +48,29 @@ pub(crate) fn run(context: &Context, args: VersionsArgs) -> Result<(), Failure> 
         VersionsCommand::List { server } => {
             let list = connection.client.list_versions(&tenant, &server)?;
             context.out.data(&list, || {
-                table(["VERSION", "ACTIVE", "STORED", "BY", "TOOLS"], list.items.iter().map(row))
+                let makers = Makers::of(&connection, &tenant);
+                let rows = list.items.iter().map(|version| row(version, &makers));
+                table(["VERSION", "ACTIVE", "STORED", "BY", "TOOLS"], rows)
             })
         }
         VersionsCommand::Activate { server, wanted } => {
             let versions = connection.client.list_versions(&tenant, &server)?.items;
-            let digest = find(&versions, &wanted)?;
+            let digest = find(&versions, (&server, &wanted))?;
             let server = connection.client.activate(&tenant, &server, digest)?;
             context.out.data(&server, || format!("{} now runs {}", server.slug, short(digest)))
         }
     }
 }
 
-fn row(version: &VersionSummary) -> [String; 5] {
+fn row(version: &VersionSummary, makers: &Makers) -> [String; 5] {
     let active = if version.active { "yes" } else { "" };
     [
         short(&version.digest),
         active.to_owned(),
         time(version.created_at),
-        maker(&version.created_by).to_owned(),
+        makers.name(&version.created_by),
         version.tools.to_string(),
     ]
-}
-
-/// Who made it: of a key the id that `smcp keys list` shows.
-fn maker(principal: &str) -> &str {
-    match principal.strip_prefix("key:").and_then(|rest| rest.rsplit_once(':')) {
-        Some((_tenant, id)) => id,
-        None => principal,
-    }
 }
 
 /// The names of the tools that a version showed when it was checked.
@@ -86,8 +81,8 @@ pub(crate) fn tools(version: &Version) -> Vec<String> {
 }
 
 /// The one version that is meant. `versions` has the newest first.
-fn find<'a>(versions: &'a [VersionSummary], wanted: &str) -> Result<&'a str, Failure> {
-    let hint = "smcp versions list SERVER shows them";
+fn find<'a>(versions: &'a [VersionSummary], (server, wanted): (&str, &str)) -> Result<&'a str, Failure> {
+    let hint = format!("smcp versions list {server} shows them");
     if wanted == "previous" {
         let active = versions.iter().position(|version| version.active);
         let before = active.and_then(|active| versions.get(active + 1));
@@ -133,9 +128,9 @@ mod tests {
             ("bbbbbb", None),
             ("", None),
         ] {
-            assert_eq!(find(&versions, wanted).ok(), found, "{wanted}");
+            assert_eq!(find(&versions, ("srv", wanted)).ok(), found, "{wanted}");
         }
-        assert!(find(&versions[1..2], "previous").is_err(), "nothing before the first");
-        assert!(find(&versions[..1], "previous").is_err(), "nothing is active");
+        assert!(find(&versions[1..2], ("srv", "previous")).is_err(), "nothing before the first");
+        assert!(find(&versions[..1], ("srv", "previous")).is_err(), "nothing is active");
     }
 }

@@ -9,9 +9,11 @@ use super::{
     node::{DEFAULT_DRAIN, DEFAULT_IDLE_AFTER, DEFAULT_LISTEN, DEFAULT_MAX_AWAKE},
     setting::{
         DATA, DRAIN, EGRESS_NETWORKS, EGRESS_RESOLVER, EGRESS_ROOTS, ENDPOINT, EXTERNAL_URL, IDLE_AFTER,
-        LISTEN, MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT, SANDBOX_WITHOUT,
+        LISTEN, MASTER_KEY_FILE, MAX_AWAKE, SANDBOX_STRICT, SANDBOX_WITHOUT, STORAGE_DATABASE,
+        STORAGE_DURABLE_OBJECTS, STORAGE_TENANT,
     },
 };
+use crate::node::StorageConfig;
 
 /// The default of a setting, if it has one.
 pub(crate) fn default_text(layers: &Layers, setting: &Setting) -> Option<String> {
@@ -40,6 +42,13 @@ pub(crate) fn default_text(layers: &Layers, setting: &Setting) -> Option<String>
         Some("none".to_owned())
     } else if is(EGRESS_RESOLVER) {
         Some("the system's".to_owned())
+    } else if is(STORAGE_TENANT) {
+        Some((StorageConfig::default().tenant >> 20).to_string())
+    } else if is(STORAGE_DATABASE) {
+        // No whole number of MiB: it is D1's own.
+        Some(format!("{} MB", StorageConfig::default().database / 1_000_000))
+    } else if is(STORAGE_DURABLE_OBJECTS) {
+        Some((StorageConfig::default().durable_objects >> 20).to_string())
     } else if is(SANDBOX_STRICT) {
         Some("false".to_owned())
     } else {

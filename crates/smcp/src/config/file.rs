@@ -78,7 +78,7 @@ impl ConfigFile {
 }
 
 /// The tables of the file.
-const SECTIONS: [&str; 3] = ["egress", "node", "sandbox"];
+const SECTIONS: [&str; 4] = ["egress", "node", "sandbox", "storage"];
 
 /// What has been read so far.
 struct Found<'t> {

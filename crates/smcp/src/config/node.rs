@@ -16,10 +16,11 @@ use super::{
     setting::{
         ALLOWED_ORIGINS, DATA, DRAIN, EGRESS_NETWORKS, EGRESS_RESOLVER, EGRESS_ROOTS, EXTERNAL_URL,
         IDLE_AFTER, LISTEN, MASTER_KEY, MASTER_KEY_FILE, MAX_AWAKE, NEXT_MASTER_KEY, NEXT_MASTER_KEY_FILE,
-        SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, WORKERD,
+        SANDBOX_STRICT, SANDBOX_UID_BASE, SANDBOX_WITHOUT, STORAGE_DATABASE, STORAGE_DURABLE_OBJECTS,
+        STORAGE_TENANT, Setting, WORKERD,
     },
 };
-use crate::node::{EgressConfig, NodeConfig, SandboxConfig};
+use crate::node::{EgressConfig, NodeConfig, SandboxConfig, StorageConfig};
 
 /// Where a node listens when nobody says.
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
@@ -30,6 +31,9 @@ pub(crate) const DEFAULT_IDLE_AFTER: Duration = Duration::from_secs(5 * 60);
 pub(crate) const DEFAULT_MAX_AWAKE: usize = 64;
 /// How long calls under way may take at the end.
 pub(crate) const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
+/// Most MiB of a quota: 16 TiB, more than a disk here has.
+const MOST_STORED_MB: u64 = 16 << 20;
 
 /// Where name servers listen.
 const DNS_PORT: u16 = 53;
@@ -50,6 +54,7 @@ pub(crate) struct NodeSettings {
     max_awake: usize,
     drain: Duration,
     egress: EgressConfig,
+    storage: StorageConfig,
     sandbox: SandboxConfig,
 }
 
@@ -93,6 +98,7 @@ impl NodeSettings {
         });
         let drain = reading.one(&DRAIN, duration);
         let egress = egress(layers, &mut reading);
+        let storage = storage(&mut reading);
         let sandbox = sandbox(&mut reading);
         let settings = data.map(|data| Self {
             data,
@@ -108,6 +114,7 @@ impl NodeSettings {
             max_awake: max_awake.map_or(DEFAULT_MAX_AWAKE, |(places, _)| places),
             drain: drain.map_or(DEFAULT_DRAIN, |(duration, _)| duration),
             egress,
+            storage,
             sandbox,
         });
         reading.finish(settings)
@@ -129,6 +136,7 @@ impl NodeSettings {
             max_awake: self.max_awake,
             drain: self.drain,
             egress: self.egress,
+            storage: self.storage,
             sandbox: self.sandbox,
             json,
         }
@@ -152,6 +160,23 @@ fn name_server(text: &str) -> Result<SocketAddr, String> {
     let at_its_port = |address: IpAddr| SocketAddr::new(address, DNS_PORT);
     let wrong = |_| format!("is no address of a name server, such as 10.0.0.53 or 10.0.0.53:5353: {text:?}");
     text.parse().or_else(|_| text.parse().map(at_its_port)).map_err(wrong)
+}
+
+/// How much hosted code may store, in bytes.
+fn storage(reading: &mut Reading<'_>) -> StorageConfig {
+    let default = StorageConfig::default();
+    let mut quota = |setting: &Setting, default: u64| {
+        let given = reading.one(setting, |text, _| match text.parse::<u64>() {
+            Ok(mebibytes @ 1..=MOST_STORED_MB) => Ok(mebibytes << 20),
+            Ok(_) | Err(_) => Err(format!("must be MiB between 1 and {MOST_STORED_MB}: {text:?}")),
+        });
+        given.map_or(default, |(bytes, _)| bytes)
+    };
+    StorageConfig {
+        tenant: quota(&STORAGE_TENANT, default.tenant),
+        database: quota(&STORAGE_DATABASE, default.database),
+        durable_objects: quota(&STORAGE_DURABLE_OBJECTS, default.durable_objects),
+    }
 }
 
 /// The settings of the sandbox.

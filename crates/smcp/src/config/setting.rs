@@ -143,6 +143,27 @@ pub(crate) const EGRESS_ROOTS: Setting = setting(
     Shape::Text,
     "a PEM file of certificate authorities that are believed beside the system's",
 );
+pub(crate) const STORAGE_TENANT: Setting = setting(
+    "storage.tenant_mb",
+    None,
+    "SMCP_STORAGE_TENANT_MB",
+    Shape::Number,
+    "MiB that KV values and objects of one tenant may take together",
+);
+pub(crate) const STORAGE_DATABASE: Setting = setting(
+    "storage.database_mb",
+    None,
+    "SMCP_STORAGE_DATABASE_MB",
+    Shape::Number,
+    "MiB that one D1 database may take",
+);
+pub(crate) const STORAGE_DURABLE_OBJECTS: Setting = setting(
+    "storage.durable_objects_mb",
+    None,
+    "SMCP_STORAGE_DURABLE_OBJECTS_MB",
+    Shape::Number,
+    "MiB that the Durable Objects of one server may keep",
+);
 pub(crate) const SANDBOX_WITHOUT: Setting = setting(
     "sandbox.without",
     Some("--sandbox-without"),
@@ -166,7 +187,7 @@ pub(crate) const SANDBOX_UID_BASE: Setting = setting(
 );
 
 /// Every setting, in the order they are shown.
-pub(crate) const ALL: [&Setting; 21] = [
+pub(crate) const ALL: [&Setting; 24] = [
     &ENDPOINT,
     &KEY,
     &TENANT,
@@ -185,6 +206,9 @@ pub(crate) const ALL: [&Setting; 21] = [
     &EGRESS_NETWORKS,
     &EGRESS_RESOLVER,
     &EGRESS_ROOTS,
+    &STORAGE_TENANT,
+    &STORAGE_DATABASE,
+    &STORAGE_DURABLE_OBJECTS,
     &SANDBOX_WITHOUT,
     &SANDBOX_STRICT,
     &SANDBOX_UID_BASE,

@@ -136,7 +136,7 @@ fn a_node_listens_to_the_network_behind_tls_alone() {
 #[test]
 fn a_node_has_defaults_for_everything() {
     let config = NodeSettings::read(&layers(&[], &[("HOME", "/home/u")], "")).unwrap().into_config(true);
-    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, next_master_key_file: None, next_master_key: None, workerd: None, idle_after: 300s, max_awake: 64, drain: 30s, egress: EgressConfig { networks: [], resolver: None, roots: None }, sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
+    insta::assert_snapshot!(format!("{config:?}"), @r#"NodeConfig { data: "/home/u/.local/share/smcp", listen: 127.0.0.1:8787, external_url: None, allowed_origins: [], master_key_file: None, master_key: None, next_master_key_file: None, next_master_key: None, workerd: None, idle_after: 300s, max_awake: 64, drain: 30s, egress: EgressConfig { networks: [], resolver: None, roots: None }, storage: StorageConfig { tenant: 1073741824, database: 500000000, durable_objects: 1073741824 }, sandbox: SandboxConfig { without: [], strict: false, uid_base: None }, json: true }"#);
     let config = NodeSettings::read(&layers(&[], &[], "[node]\ndata = \"d\"\nidle_after = 5\n")).unwrap();
     let config = config.into_config(false);
     assert_eq!((config.data, config.idle_after.as_secs()), (PathBuf::from("/etc/smcp/d"), 5));
@@ -158,6 +158,22 @@ fn the_sandbox_has_a_table_of_its_own() {
     );
     assert!(mistakes[1].starts_with("SMCP_SANDBOX_UID_BASE must be a user id from 1000 on"), "{mistakes:?}");
     assert!(ConfigFile::parse("[sandbox]\nstrict = 1\n").is_err());
+}
+
+#[test]
+fn quotas_are_whole_mebibytes_that_a_disk_may_have() {
+    let text = "[storage]\ntenant_mb = 2048\ndatabase_mb = 10\n";
+    let home = ("HOME", "/home/u");
+    let config = NodeSettings::read(&layers(&[], &[home], text)).unwrap().into_config(true).storage;
+    assert_eq!((config.tenant, config.database, config.durable_objects), (2 << 30, 10 << 20, 1 << 30));
+    for wrong in ["0", "-1", "1.5", "1GiB", "99999999999"] {
+        let variables = [home, ("SMCP_STORAGE_DURABLE_OBJECTS_MB", wrong)];
+        let mistakes = NodeSettings::read(&layers(&[], &variables, "")).unwrap_err();
+        assert!(
+            mistakes[0].starts_with("SMCP_STORAGE_DURABLE_OBJECTS_MB must be MiB between 1 and"),
+            "{mistakes:?}"
+        );
+    }
 }
 
 #[test]

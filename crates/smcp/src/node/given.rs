@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smcp_core::{
     ports::{Blobs, Clock, Entropy, Outbound, Sealer},
-    storage::{DEFAULT_QUOTA, Storage, StorageParts},
+    storage::{Storage, StorageParts},
 };
 use smcp_sql::DataStore;
 use smcp_types::{Error, Refusal, Result};
@@ -23,6 +23,7 @@ pub(super) fn storage(
     files: &Arc<TenantFiles>,
     blobs: &Arc<dyn Blobs>,
     (sealer, clock, entropy): (Arc<dyn Sealer>, Arc<dyn Clock>, Arc<dyn Entropy>),
+    quota: u64,
 ) -> Arc<Storage> {
     let rows = Arc::new(DataStore::new(Arc::clone(files)));
     Arc::new(Storage::new(StorageParts {
@@ -34,7 +35,7 @@ pub(super) fn storage(
         sealer,
         clock,
         entropy,
-        quota: DEFAULT_QUOTA,
+        quota,
     }))
 }
 
@@ -43,15 +44,15 @@ pub(super) fn databases(
     data: &DataDir,
     (sandbox, trash): (&Arc<Sandbox>, &Trash),
     clock: &Arc<dyn Clock>,
+    quota: u64,
 ) -> Result<SqlDatabases> {
     let (sandbox, clock) = (Arc::clone(sandbox), Arc::clone(clock));
-    SqlDatabases::new(data.join("tenants"), SqlLimits::default(), (sandbox, trash.clone()), clock).map_err(
-        |error| {
-            let message =
-                format!("this program cannot be started in the sandbox to serve SQL databases: {error}");
-            Error::Unavailable(Refusal::new(message))
-        },
-    )
+    let limits = SqlLimits { quota, ..SqlLimits::default() };
+    SqlDatabases::new(data.join("tenants"), limits, (sandbox, trash.clone()), clock).map_err(|error| {
+        let message =
+            format!("this program cannot be started in the sandbox to serve SQL databases: {error}");
+        Error::Unavailable(Refusal::new(message))
+    })
 }
 
 /// Folders of Durable Objects, in the tenants' own.
@@ -59,14 +60,14 @@ pub(super) fn state_folders(
     data: &DataDir,
     (sandbox, trash): (&Arc<Sandbox>, &Trash),
     (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+    quota: u64,
 ) -> Result<Arc<StateFolders>> {
     let (sandbox, clock, entropy) = (Arc::clone(sandbox), Arc::clone(clock), Arc::clone(entropy));
-    StateFolders::new((data.join("tenants"), trash.clone()), sandbox, clock, entropy).map(Arc::new).map_err(
-        |error| {
-            let message = format!("this program cannot be started in the sandbox to read alarms: {error}");
-            Error::Unavailable(Refusal::new(message))
-        },
-    )
+    let folders = (data.join("tenants"), trash.clone());
+    StateFolders::new(folders, quota, sandbox, clock, entropy).map(Arc::new).map_err(|error| {
+        let message = format!("this program cannot be started in the sandbox to read alarms: {error}");
+        Error::Unavailable(Refusal::new(message))
+    })
 }
 
 /// What hosted code may use.

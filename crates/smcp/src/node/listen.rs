@@ -5,21 +5,34 @@
     reason = "each connection is a task, and draining waits for all of them"
 )]
 
-use std::{future::Future, sync::Arc, time::Duration};
+mod unending;
+
+use std::{
+    convert::Infallible,
+    future::{Future, pending},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use smcp_core::ports::Clock;
 use tokio::{
-    net::TcpListener,
-    sync::{Notify, Semaphore},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore, watch},
 };
-use tower::ServiceExt as _;
+use unending::Taken;
 
 /// A client that has not sent its headers by then is let go.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -27,8 +40,12 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 32 << 10;
 /// HTTP/2 streams of one connection.
 const MAX_STREAMS: u32 = 250;
-/// Open connections; more wait in the backlog.
-const MAX_CONNECTIONS: usize = 10_000;
+/// Open connections, if there are descriptors for twice as many; more wait in the backlog.
+const MAX_CONNECTIONS: u64 = 50_000;
+/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4), as far as no method of HTTP/1.1 does.
+const PREFACE: [u8; 3] = *b"PRI";
+/// When it is looked at again whether the rest of that has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// When accepting fails for want of descriptors, how long until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -40,9 +57,9 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
     drain: Duration,
 ) {
-    let server = server();
     let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let running = watch::Sender::new(());
+    let room = Arc::new(Semaphore::new(places()));
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -53,32 +70,15 @@ pub(super) async fn serve(
             clock.sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let asked = Arc::new(Notify::new());
-        let first = Arc::clone(&asked);
-        let router = router.clone().map_request(move |request: Request<Incoming>| {
-            first.notify_one();
-            request.map(Body::new)
-        });
-        let connection = server
-            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router))
-            .into_owned();
-        let connection = connections.watch(connection);
+        let (router, watcher, running) = (router.clone(), connections.watcher(), running.subscribe());
+        let connection = Connection { stream, router, watcher, running };
         let clock = Arc::clone(&clock);
         tokio::spawn(async move {
             let _place = place;
-            let mut connection = std::pin::pin!(connection);
-            // Whatever it speaks, a connection that has not asked for anything by then is let go.
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                () = asked.notified() => connection.await,
-                () = clock.sleep(HEADERS_WITHIN) => return,
-            };
-            if let Err(error) = ended {
-                tracing::debug!(error, "a connection ended early");
-            }
+            connection.serve(&*clock).await;
         });
     }
-    drop(listener);
+    drop((listener, running));
     tokio::select! {
         () = connections.shutdown() => {}
         () = clock.sleep(drain) => tracing::warn!("some requests did not finish in time"),
@@ -87,7 +87,7 @@ pub(super) async fn serve(
 
 type Place = tokio::sync::OwnedSemaphorePermit;
 
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(tokio::net::TcpStream, Place)> {
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStream, Place)> {
     let place = Arc::clone(room).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
@@ -102,16 +102,114 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(tokio:
     }
 }
 
-fn server() -> Builder<TokioExecutor> {
-    let mut server = Builder::new(TokioExecutor::new());
+/// How many connections there is room for: what they ask for takes descriptors, too.
+fn places() -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from((limit / 4 * 3).min(MAX_CONNECTIONS)).unwrap_or(1024)
+}
+
+/// A connection that has said nothing yet.
+struct Connection {
+    stream: TcpStream,
+    router: Router,
+    watcher: Watcher,
+    /// Closed when the node stops.
+    running: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// Serves it. Whatever it speaks, one that has not asked for anything in time is let go.
+    async fn serve(self, clock: &dyn Clock) {
+        let asked = Notify::new();
+        let ended = {
+            let mut work = std::pin::pin!(self.speak(clock, &asked));
+            tokio::select! {
+                ended = &mut work => ended,
+                () = asked.notified() => work.await,
+                () = clock.sleep(HEADERS_WITHIN) => return,
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn speak(mut self, clock: &dyn Clock, asked: &Notify) -> Result<(), String> {
+        let is_http2 = tokio::select! {
+            is_http2 = begins_http2(&self.stream, clock) => is_http2.map_err(|error| error.to_string())?,
+            _ = self.running.changed() => return Ok(()),
+        };
+        if !is_http2 {
+            return self.speak_http1(clock, asked).await;
+        }
+        let service = TowerToHyperService::new(self.router);
+        let service = service_fn(move |request: Request<Incoming>| {
+            asked.notify_one();
+            service.call(request.map(Body::new))
+        });
+        let connection = http2().serve_connection(TokioIo::new(self.stream), service);
+        // In a box, so that a connection of HTTP/1.1 does not pay for it.
+        Box::pin(self.watcher.watch(connection)).await.map_err(|error| error.to_string())
+    }
+
+    async fn speak_http1(self, clock: &dyn Clock, asked: &Notify) -> Result<(), String> {
+        let Self { stream, router, watcher: _watcher, mut running } = self;
+        let taken = Taken::default();
+        let answer = {
+            let (service, taken) = (TowerToHyperService::new(router), &taken);
+            let service = service_fn(|request: Request<Incoming>| {
+                asked.notify_one();
+                let version = request.version();
+                let answer = service.call(request.map(Body::new));
+                async move {
+                    let Some(answer) = taken.keep(version, answer.await?) else { return pending().await };
+                    Ok::<_, Infallible>(answer)
+                }
+            });
+            let mut connection = http1().serve_connection(TokioIo::new(stream), service);
+            let mut is_stopping = false;
+            loop {
+                tokio::select! {
+                    ended = &mut connection => return ended.map_err(|error| error.to_string()),
+                    answer = taken.answer() => break (connection.into_parts().io.into_inner(), answer),
+                    _ = running.changed(), if !is_stopping => {
+                        is_stopping = true;
+                        Pin::new(&mut connection).graceful_shutdown();
+                    }
+                }
+            }
+        };
+        let (stream, answer) = answer;
+        unending::send(stream, answer, clock).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Reads nothing: what has come stays where it is, and a buffer for it is not needed as long as nothing is asked.
+async fn begins_http2(stream: &TcpStream, clock: &dyn Clock) -> io::Result<bool> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let come = stream.peek(&mut first).await?;
+        if come == 0 || come == PREFACE.len() || !PREFACE.starts_with(&first[..come]) {
+            return Ok(first == PREFACE);
+        }
+        clock.sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn http1() -> http1::Builder {
+    let mut server = http1::Builder::new();
     server
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(MAX_HEAD_BYTES)
         .half_close(false);
     server
-        .http2()
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))

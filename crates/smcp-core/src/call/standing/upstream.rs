@@ -30,7 +30,7 @@ use crate::{
 
 /// Longest wait for a server to say whether it has such a stream.
 const OPENED_WITHIN: Duration = Duration::from_secs(10);
-/// A stream that ended is not opened again before that.
+/// One that is opened and ends again and again is opened only so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Bytes that a server may say unasked at once, and how many a second after that: they are stored, whoever listens.
 const BURST: f64 = 1_048_576.0;
@@ -188,7 +188,8 @@ impl Platform {
         let over = select(standing.ended.begun(), self.stopping.begun());
         let mut upstream = upstream.take_until(over);
         let mut decoder = sse::Decoder::new(most.bytes);
-        let mut allowed = (BURST, self.clock.monotonic());
+        let opened = self.clock.monotonic();
+        let mut allowed = (BURST, opened);
         loop {
             let chunk = match select(upstream.next(), &mut closed).await {
                 Either::Left((Some(Ok(chunk)), _)) => chunk,
@@ -211,7 +212,7 @@ impl Platform {
             }
             self.slow_down(&mut allowed, chunk.len()).await;
         }
-        standing.upstream.close(self.clock.monotonic().saturating_add(AGAIN_AFTER));
+        standing.upstream.close(opened.saturating_add(AGAIN_AFTER));
     }
 
     async fn slow_down(&self, (left, since): &mut (f64, Duration), said: usize) {

@@ -11,10 +11,6 @@ fn listens(number: u64) -> Event {
     Event::CallStarted { generation: g(number), traffic: Traffic::Stream }
 }
 
-fn hung_up(number: u64) -> Event {
-    Event::CallFinished { generation: g(number), traffic: Traffic::Stream }
-}
-
 /// Ready since `at` with calls in flight.
 fn busy(at: u64, name: u8, number: u64, calls: usize) -> Vec<(u64, u8, Event)> {
     [warm(at, name, number), vec![(at, name, begins(number)); calls]].concat()
@@ -74,11 +70,6 @@ fn a_listener_gives_way_to_a_call() {
     // A tenant that holds as much drives nobody's listeners out.
     let fleet = check_wanting(2, &[open(0, A, 1), busy(0, X, 2, 1)], 900, Y, &[]);
     assert_eq!(fleet.admission(ms(900), &version(Y)), Admission::Denied(Denied::Full));
-    // Without need, a listener keeps its server awake.
-    check_plan(&open(0, A, 1), 10_000, &[], Some(20_000));
-    let left = [open(0, A, 1), vec![(12_000, A, hung_up(1))]].concat();
-    check_plan(&left, 12_000, &[], Some(22_000));
-    check_plan(&left, 22_000, &[stop(A, 1, Why::Idle)], None);
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub struct ListObjects<'a> {
     pub cursor: Option<&'a str>,
     /// Most objects and prefixes; `None` for as many as there may be.
     pub limit: Option<u32>,
+    /// Whether objects that cannot be read are told of by their keys, so that somebody can delete them; else they fail the
+    /// whole list.
+    pub unreadable: bool,
 }
 
 /// A page of a list.
@@ -33,10 +36,18 @@ pub struct ListObjects<'a> {
 pub struct ObjectPage {
     /// The objects, in the order of their keys' bytes.
     pub objects: Vec<Object>,
+    /// The keys of those that cannot be read: damaged, or sealed under a key that has been destroyed.
+    pub unreadable: Vec<String>,
     /// What keys with the delimiter have in common.
     pub prefixes: Vec<String>,
     /// For the next page; `None` on the last.
     pub cursor: Option<String>,
+}
+
+impl ObjectPage {
+    fn len(&self) -> usize {
+        self.objects.len() + self.unreadable.len() + self.prefixes.len()
+    }
 }
 
 impl Objects {
@@ -85,7 +96,7 @@ impl Objects {
                     row.key.get(..list.prefix.len() + at + delimiter.len()).map(str::to_owned)
                 });
                 let known = common.is_some() && page.prefixes.last() == common.as_ref();
-                if !known && page.objects.len() + page.prefixes.len() == limit {
+                if !known && page.len() == limit {
                     return Ok(true);
                 }
                 match common {
@@ -98,7 +109,11 @@ impl Objects {
                     }
                     None => {
                         *after = Some(row.key.clone());
-                        page.objects.push(self.open(store, &row).await?);
+                        match self.open(store, &row).await {
+                            Ok(object) => page.objects.push(object),
+                            Err(Error::Damaged(_)) if list.unreadable => page.unreadable.push(row.key),
+                            Err(error) => return Err(error),
+                        }
                     }
                 }
             }

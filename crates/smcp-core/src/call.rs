@@ -109,6 +109,13 @@ pub enum Cause {
         /// For the caller.
         message: String,
     },
+    /// A tool was called in a way that it cannot be: an answer that the model reads.
+    Tool {
+        /// For the model.
+        message: String,
+        /// What the answer is written in.
+        revision: Revision,
+    },
     /// 2026-07-28 has no such method, or has it no more.
     UnknownMethod,
     /// No revision we know.
@@ -283,6 +290,7 @@ impl Platform {
             (self.check_messages(ctx, &talk, &parsed)?, wishes::of(&parsed))
         };
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        request.calls = u32::try_from(checked.waiting.len()).unwrap_or(u32::MAX).max(1);
         self.follow_version(&checked.permit, &talk, &mut request).await?;
         let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
         let owner = talk.owner(ctx);
@@ -391,6 +399,7 @@ impl Platform {
             body,
             request_id: ctx.request_id,
             head_timeout: talk.active.call_timeout(),
+            calls: 1,
             scheduled: None,
         })
     }

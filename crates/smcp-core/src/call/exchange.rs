@@ -70,6 +70,7 @@ impl Platform {
         if let (Some(caller), Some(initialize), true) = (&call.begins, initialize, status == StatusCode::OK) {
             let inner = response.headers.get("mcp-session-id").cloned();
             let whole = self.read_first_answer(response, form, (left, most)).await?;
+            legacy_answer::judge_first(form, &call.waiting, &whole.raw)?;
             if let Some(inner) = inner {
                 let sealed = self.bind_session(caller, &call.talk, &inner, &initialize, &whole).await?;
                 headers.insert("mcp-session-id", HeaderValue::from_str(&sealed).map_err(Error::internal)?);

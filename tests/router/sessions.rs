@@ -209,13 +209,8 @@ async fn what_a_client_wants_of_a_session_is_not_forgotten_with_it() {
     let before = world.isolates.seen().len();
     activate_another(&world, "2").await;
     assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200);
-    let expected = [
-        "initialize",
-        "notifications/initialized",
-        "logging/setLevel",
-        "resources/subscribe",
-        "tools/call",
-    ];
+    let expected =
+        ["initialize", "notifications/initialized", "logging/setLevel", "resources/subscribe", "tools/call"];
     assert_eq!(methods(&world)[before..], expected);
     let wishes: Vec<Value> = world.isolates.seen()[before + 2..before + 4]
         .iter()

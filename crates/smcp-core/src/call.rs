@@ -334,8 +334,16 @@ impl Platform {
         }
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
         self.follow_version(&permit, &talk, &mut request).await?;
-        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None, wishes: Vec::new() })
-            .await
+        self.open_stream(exchange::Call {
+            talk,
+            permit,
+            request,
+            waiting: Vec::new(),
+            owner,
+            begins: None,
+            wishes: Vec::new(),
+        })
+        .await
     }
 
     /// DELETE: ends the session here, whatever the hosted server thinks of it.

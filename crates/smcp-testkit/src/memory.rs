@@ -16,10 +16,10 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        Blobs, DataKey, Introduction, KeyRecord, KeyStatus, KeyStore, LogLine, LogQuery, LogStore, NewServer, Rewrap,
-        RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord, SessionStore,
-        StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
-        VersionSummary,
+        Blobs, DataKey, Introduction, KeyRecord, KeyStatus, KeyStore, LogLine, LogQuery, LogStore, NewServer,
+        Rewrap, RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord,
+        SessionStore, StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef,
+        VersionStore, VersionSummary,
     },
 };
 use smcp_types::{

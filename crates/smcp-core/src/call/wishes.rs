@@ -80,7 +80,8 @@ impl Wishes {
         let level = self.level.iter().map(|level| ("logging/setLevel", json!({ "level": level })));
         let resources = self.resources.iter().map(|uri| ("resources/subscribe", json!({ "uri": uri })));
         let message = |(n, (method, params)): (usize, (&str, Value))| {
-            json!({ "jsonrpc": "2.0", "id": format!("smcp-{n}"), "method": method, "params": params }).to_string()
+            json!({ "jsonrpc": "2.0", "id": format!("smcp-{n}"), "method": method, "params": params })
+                .to_string()
         };
         level.chain(resources).enumerate().map(message).collect()
     }
@@ -101,7 +102,9 @@ impl Platform {
                 done => return Ok(done?),
             }
         }
-        Err(Error::Unavailable(smcp_types::Refusal::new("too many requests of this session at the same time")))
+        Err(Error::Unavailable(smcp_types::Refusal::new(
+            "too many requests of this session at the same time",
+        )))
     }
 }
 

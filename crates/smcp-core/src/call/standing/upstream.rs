@@ -126,7 +126,8 @@ impl Platform {
         like: &HostedRequest,
     ) {
         let Some(standing) = self.standings.get(&session.record.id) else { return };
-        let inner = like.headers.get("mcp-session-id").and_then(|inner| inner.to_str().ok()).unwrap_or_default();
+        let inner =
+            like.headers.get("mcp-session-id").and_then(|inner| inner.to_str().ok()).unwrap_or_default();
         if !standing.upstream.opens(self.clock.monotonic(), target.version.digest, inner) {
             return;
         }
@@ -151,7 +152,9 @@ impl Platform {
         let mut opening = Opening { standing: Arc::clone(&standing), to: again };
         let version = target.version.digest;
         match self.isolates.call(&permit, &target, request).await {
-            Ok(response) if response.status == StatusCode::OK && answer::form(&response) == Ok(Form::Events) => {
+            Ok(response)
+                if response.status == StatusCode::OK && answer::form(&response) == Ok(Form::Events) =>
+            {
                 let (close, closed) = oneshot::channel();
                 opening.to = Phase::Open { of: (version, inner), _close: close };
                 drop(opening);

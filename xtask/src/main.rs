@@ -60,7 +60,7 @@ usage: cargo xtask <chore>
                             a second in N rounds; with --smcp, a binary that is there already
   conformance [--full] [--release]
                             the official suite through the platform beside the same server bare, for every revision
-  soak [--full] [--kills N] [--seed N]
+  soak [--full] [--kills N] [--streams N] [--seed N]
                             versions change under load, thousands listen, the platform is killed at random moments
   resume [--full] [--seed N]
                             connections of legacy calls are cut at random bytes, then platform and hosted processes
@@ -148,9 +148,10 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
         }
         "soak" => {
             let full = arguments.flag("--full");
-            let (kills, seed) = (arguments.value("--kills")?, arguments.value("--seed")?);
+            let seed = arguments.value("--seed")?;
+            let size = soak::Size::of(full, arguments.value("--kills")?, arguments.value("--streams")?);
             arguments.finish()?;
-            soak::run(full, kills, seed)
+            soak::run(&size, seed)
         }
         "resume" => {
             let full = arguments.flag("--full");

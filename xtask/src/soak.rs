@@ -15,13 +15,24 @@ use crate::report::Outcome;
 use crate::{Result, setup, signals};
 
 /// How much is done.
-struct Size {
+pub(crate) struct Size {
     /// Times the platform is killed.
     kills: u32,
     /// Calls while versions change.
     calls: usize,
     /// Streams that are open at the same time.
     streams: usize,
+}
+
+impl Size {
+    /// That of CI, or the one for closing notes.
+    pub(crate) fn of(full: bool, kills: Option<u32>, streams: Option<usize>) -> Self {
+        let size = match full {
+            true => Self { kills: 500, calls: 20_000, streams: 10_000 },
+            false => Self { kills: 50, calls: 4_000, streams: 3_000 },
+        };
+        Self { kills: kills.unwrap_or(size.kills), streams: streams.unwrap_or(size.streams), ..size }
+    }
 }
 
 /// What a part of the suite found: checks that held, and those that did not in words.
@@ -46,16 +57,11 @@ impl Findings {
     }
 }
 
-/// Runs all parts; `full` is the size for closing notes.
-pub(crate) fn run(full: bool, kills: Option<u32>, seed: Option<u64>) -> Result<Outcome> {
+/// Runs all parts.
+pub(crate) fn run(size: &Size, seed: Option<u64>) -> Result<Outcome> {
     signals::forward()?;
     setup::npm(&["runtime"])?;
     let smcp: PathBuf = programs::smcp(Profile::Dev)?;
-    let mut size = match full {
-        true => Size { kills: 500, calls: 20_000, streams: 10_000 },
-        false => Size { kills: 50, calls: 4_000, streams: 3_000 },
-    };
-    size.kills = kills.unwrap_or(size.kills);
     let seed = seed.unwrap_or_else(Random::seed);
     println!("seed {seed}: repeat this run with `cargo xtask soak --seed {seed}`");
     let mut findings = rolling::run(&smcp, size.calls)?;

@@ -163,7 +163,7 @@ fn stranger(visitor: &Visitor, servers: &[Server], works: bool, random: &mut Ran
     let Some(server) = servers.first() else { return cell };
     let calls = Value::Array(Vec::new());
     let key = format!("smcp_{}", random.word());
-    let order = Order { url: &server.url, key: &key, era: visitor.era, answer: "", calls: &calls };
+    let order = Order { url: &server.url, key: &key, era: visitor.era, answer: "", calls: &calls, listen_after: "" };
     match visitor.client.drive(&order) {
         Ok(answer) => cell.failures.push(format!("a wrong key was good enough: {answer}")),
         Err(_) if works => cell.passed += 1,

@@ -154,7 +154,7 @@ fn visit(client: &Client, server: &Server, key: &str, calls: &[Call], tally: &mu
     let what = format!("{} × {}", client.name, server.name);
     let input: Value =
         calls.iter().map(|call| json!({"tool": call.tool, "arguments": call.arguments})).collect();
-    let order = Order { url: &server.url, key, era: Era::Auto, answer: "yes", calls: &input };
+    let order = Order { url: &server.url, key, era: Era::Auto, answer: "yes", calls: &input, listen_after: "" };
     let answer = match client.drive(&order) {
         Ok(answer) => answer,
         Err(error) => {

@@ -9,8 +9,9 @@ if (tool) {
   const call = new Promise((resolve) => (called = resolve));
   const { fetch } = globalThis;
   globalThis.fetch = async (input, init) => {
-    const isResuming = new Headers(init?.headers).has("last-event-id");
-    if (init?.method === "GET" && !isResuming) await call;
+    const headers = new Headers(init?.headers);
+    const listens = init?.method === "GET" && headers.has("mcp-session-id");
+    if (listens && !headers.has("last-event-id")) await call;
     else if (typeof init?.body === "string" && init.body.includes(`"name":"${tool}"`)) setTimeout(called, LATER_MS);
     return fetch(input, init);
   };

@@ -145,7 +145,8 @@ def listen_after(tool: str) -> None:
     send = httpx2.AsyncClient.send
 
     async def held(self: httpx2.AsyncClient, request: httpx2.Request, **options: object) -> httpx2.Response:
-        if request.method == "GET" and "last-event-id" not in request.headers:
+        listens = request.method == "GET" and "mcp-session-id" in request.headers
+        if listens and "last-event-id" not in request.headers:
             await called.wait()
         elif request.method == "POST" and f'"name":"{tool}"'.encode() in request.content:
             asyncio.get_running_loop().call_later(0.3, called.set)

@@ -6,6 +6,8 @@
     reason = "a program of the tests: its contract is environment in, standard output out"
 )]
 
+#![allow(deprecated, reason = "what 2026-07-28 has deprecated is part of the revisions before it")]
+
 use std::error::Error;
 use std::io::Read as _;
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use crate::platform::{Platform, Start};
 use crate::process::Program;
 use crate::programs::{self, Profile};
 use crate::report::{Columns, Outcome};
-use crate::smoke::{TENANT, create_key};
+use crate::smoke::{TENANT, WRONG_KEY, create_key};
 use crate::{Result, setup, signals, workspace};
 use bare::Bare;
 use suite::{Part, Release, Scenarios, Target};
@@ -41,9 +41,6 @@ const fn of_revision(name: &'static str, words: &'static [&'static str], referen
     let [reference, reference_without_sessions] = reference;
     Part { name, release: Release::Newest, words, prefixes: &[], reference, reference_without_sessions }
 }
-
-/// A key of the right form that nobody has.
-const WRONG_KEY: &str = "smcp_aaaaaaaaaaaaaaaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The same server with its sessions in another place.
 #[derive(Clone, Copy)]

@@ -21,6 +21,8 @@ use crate::{Result, setup, signals};
 
 /// The tenant of the examples.
 pub(crate) const TENANT: &str = "demo";
+/// A key of the right form that nobody has.
+pub(crate) const WRONG_KEY: &str = "smcp_aaaaaaaaaaaaaaaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 /// The examples, by folder.
 pub(crate) const EXAMPLES: [&str; 2] = ["examples/notes", "examples/units"];
 /// Every server must offer at least this many tools.

@@ -83,7 +83,7 @@ pub(crate) fn run(full: bool, seed: Option<u64>) -> Result<Outcome> {
         let fine = match &outcome.ended {
             Ended::Result | Ended::Interrupted(_) => outcome.answers == 1,
             Ended::Unanswered => outcome.answers == 0,
-            Ended::Gone(_) | Ended::Hung => false,
+            Ended::Lost(_) | Ended::Gone(_) | Ended::Hung => false,
         };
         if !fine {
             failures.push(format!("call {n}: {:?}, {} answers", outcome.ended, outcome.answers));
@@ -106,6 +106,9 @@ fn say(part: &str, ends: &Ends, proxy: &Proxy, began: Instant) {
     println!(
         "{part}: {calls} calls, {cuts} connections cut, resumed {resumed} times, {kinds:?}, {seconds:.0} s"
     );
+    if let Some(unanswered) = kinds.get("unanswered") {
+        println!("  {unanswered} unanswered: their connection broke before the first byte of an answer");
+    }
 }
 
 impl Stage {

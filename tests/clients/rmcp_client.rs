@@ -5,14 +5,13 @@
     clippy::print_stderr,
     reason = "a program of the tests: its contract is environment in, standard output out"
 )]
-
 #![allow(deprecated, reason = "what 2026-07-28 has deprecated is part of the revisions before it")]
 
 use std::error::Error;
 use std::io::Read as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rmcp::model::{
@@ -26,6 +25,7 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -36,7 +36,7 @@ const SAID_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct Listener {
     heard: Arc<AtomicUsize>,
-    said: Arc<Mutex<Said>>,
+    said: watch::Sender<Said>,
     answer: String,
 }
 
@@ -91,11 +91,11 @@ impl ClientHandler for Listener {
         params: LoggingMessageNotificationParam,
         _: NotificationContext<RoleClient>,
     ) {
-        self.note(|said| said.log = params.data);
+        self.said.send_modify(|said| said.log = params.data);
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.note(|said| said.lists.push("tools"));
+        self.said.send_modify(|said| said.lists.push("tools"));
     }
 
     async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
@@ -104,21 +104,14 @@ impl ClientHandler for Listener {
 }
 
 impl Listener {
-    fn note<T>(&self, change: impl FnOnce(&mut Said) -> T) -> Option<T> {
-        self.said.lock().ok().map(|mut said| change(&mut said))
-    }
-
     /// What was said since the last time, when all of it has come.
     async fn everything(&self) -> Value {
-        let whole = async {
-            while self.note(|said| said.is_whole()) == Some(false) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
+        let mut said = self.said.subscribe();
         // What has not come by then is missing in the answer.
-        let _ = tokio::time::timeout(SAID_WITHIN, whole).await;
-        let said = self.note(std::mem::take).unwrap_or_default();
-        json!({"log": said.log, "lists": said.lists})
+        let _ = tokio::time::timeout(SAID_WITHIN, said.wait_for(Said::is_whole)).await;
+        drop(said);
+        let Said { log, lists } = self.said.send_replace(Said::default());
+        json!({"log": log, "lists": lists})
     }
 }
 
@@ -182,7 +175,7 @@ async fn connect() -> Result<Client> {
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
     let transport = StreamableHttpClientTransport::from_config(config);
     let answer = std::env::var("MCP_ANSWER").unwrap_or_else(|_| "yes".to_owned());
-    let listener = Listener { heard: Arc::default(), said: Arc::default(), answer };
+    let listener = Listener { heard: Arc::default(), said: watch::Sender::default(), answer };
     Ok(listener.serve_with_lifecycle(transport, lifecycle).await?)
 }
 

@@ -22,17 +22,34 @@ const FOLDER: &str = "tests/conformance";
 const STABLE_FOLDER: &str = "tests/conformance/stable";
 /// Every revision that the suite knows.
 const REVISIONS: [Part; 4] = [
-    of_revision("2025-03-26", &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-03-26"], [1, 1]),
-    of_revision("2025-06-18", &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-06-18"], [27, 25]),
-    of_revision("2025-11-25", &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-11-25"], [33, 29]),
-    of_revision("2026-07-28", &["--suite", "all", "--timeout", "8000", "--spec-version", "2026-07-28"], [40, 40]),
+    of_revision(
+        "2025-03-26",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-03-26"],
+        [1, 1],
+    ),
+    of_revision(
+        "2025-06-18",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-06-18"],
+        [27, 25],
+    ),
+    of_revision(
+        "2025-11-25",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-11-25"],
+        [33, 29],
+    ),
+    of_revision(
+        "2026-07-28",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2026-07-28"],
+        [40, 40],
+    ),
 ];
 /// What `--full` runs besides.
 const BESIDES: [Part; 2] = [
     Part { release: Release::Stable, ..of_revision("0.1.16 active", &["--suite", "active"], [30, 26]) },
     Part {
         prefixes: &["tasks-", "sep-2640-"],
-        ..of_revision("extensions", &["--suite", "all", "--timeout", "8000"], [13, 13])
+        // Of the 13 one has been put off by the suite and checks nothing.
+        ..of_revision("extensions", &["--suite", "all", "--timeout", "8000"], [12, 12])
     },
 ];
 
@@ -130,7 +147,7 @@ fn compare(
     let [publisher, user] = ["admin", "mcp_user"].map(|role| create_key(platform, Some(first), role));
     let (publisher, user) = (publisher?, user?);
     let mut rows = Vec::new();
-    let mut wrong = 0;
+    let mut wrong = Vec::new();
     for variant in variants {
         println!("running the suite against the {} variant", variant.name);
         let url = deploy(platform, *variant, &publisher, scratch)?;
@@ -142,10 +159,11 @@ fn compare(
         }
         let stranger = Target { url: &url, key: Some(WRONG_KEY) };
         for part in parts {
-            wrong += suite::run(&stranger, part, scratch)?.values().filter(|it| it.passes()).count();
+            let passing = suite::run(&stranger, part, scratch)?.into_iter().filter(|(_, it)| it.passes());
+            wrong.extend(passing.map(|(name, _)| format!("{} {} {name}", variant.name, part.name)));
         }
     }
-    close(&rows, wrong)
+    close(&rows, &wrong)
 }
 
 /// Both sides at once: neither waits for the other, and most of the time is spent waiting.
@@ -173,7 +191,7 @@ fn deploy(platform: &Platform, variant: Variant, publisher: &str, scratch: &Path
 }
 
 /// The table, what is worse through the platform, and the figures.
-fn close(rows: &[Row], wrong: usize) -> Result<Outcome> {
+fn close(rows: &[Row], wrong: &[String]) -> Result<Outcome> {
     let passing = |scenarios: &Scenarios| scenarios.values().filter(|it| it.passes()).count();
     let headings = ["variant", "revision", "scenarios>", "reference>", "bare>", "platform>"];
     let mut table = Columns::new(&headings);
@@ -195,21 +213,19 @@ fn close(rows: &[Row], wrong: usize) -> Result<Outcome> {
                 println!("FAILED {} {part} {name}: passes bare, not through the platform", variant.name);
             }
             if let Some(other) = other.filter(|other| other.passes() && other.held < result.held) {
-                println!(
-                    "weaker {} {part} {name}: {} of {} checks",
-                    variant.name, other.held, result.held
-                );
+                println!("weaker {} {part} {name}: {} of {} checks", variant.name, other.held, result.held);
             }
         }
     }
     println!();
     table.print();
-    println!("with a wrong key: {wrong} scenarios pass");
+    println!("with a wrong key: {} scenarios pass", wrong.len());
     if !below.is_empty() {
         return Err(format!("the bare server is below its reference: {}", below.join(", ")).into());
     }
-    if wrong > 0 {
-        return Err("scenarios pass with a wrong key: nothing above can be believed".into());
+    if !wrong.is_empty() {
+        let names = wrong.join(", ");
+        return Err(format!("with a wrong key pass {names}: nothing above can be believed").into());
     }
     Ok(Outcome::Checks { passed, failed })
 }

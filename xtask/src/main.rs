@@ -126,12 +126,10 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             }
         }
         "clients" => {
-            let full = arguments.flag("--full");
+            let size = if arguments.flag("--full") { clients::Size::All } else { clients::Size::Some };
             let only: Option<String> = arguments.value("--only")?;
-            let seed = arguments.value("--seed")?;
-            let smcp = arguments.value("--smcp")?;
+            let (smcp, seed) = (arguments.value("--smcp")?, arguments.value("--seed")?);
             arguments.finish()?;
-            let size = if full { clients::Size::All } else { clients::Size::Some };
             clients::run(smcp, only.as_deref().map_or(size, clients::Size::Only), seed)
         }
         "compare" => {

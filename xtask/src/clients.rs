@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -23,6 +24,9 @@ use crate::{Result, interrupted, setup, signals, workspace};
 
 /// Where the hosted servers are.
 const FOLDER: &str = "tests/servers";
+
+/// How soon a platform stops that nobody calls any more.
+const SOON: Duration = Duration::from_secs(5);
 
 /// A server by its folder, and whether it speaks 2026-07-28.
 type Made = (&'static str, bool);
@@ -77,7 +81,11 @@ pub(crate) fn run(built: Option<PathBuf>, size: Size<'_>, seed: Option<u64>) -> 
     if cells.iter().any(|cell| !cell.failures.is_empty()) {
         println!("\n{}", platform.with_log("something failed"));
     }
+    let stopping = Instant::now();
     let (status, left) = platform.stop()?;
+    if stopping.elapsed() > SOON {
+        println!("smcp took {:.0} s to stop: a call was still open", stopping.elapsed().as_secs_f64());
+    }
     if !status.success() || !left.is_empty() {
         return Err(format!("smcp ended with {status} and left {} processes", left.len()).into());
     }

@@ -22,9 +22,34 @@ export async function order() {
   return { calls, url, authorization: `Bearer ${required("MCP_KEY")}`, era: process.env.MCP_ERA ?? "auto" };
 }
 
-/** What every question of a server is answered with. */
-export function answerQuestion() {
-  return { action: "accept", content: { answer: process.env.MCP_ANSWER ?? "yes" } };
+/** What a client that can be asked everything declares. */
+export const CAPABILITIES = { elicitation: {}, sampling: {}, roots: {} };
+
+const ANSWER = process.env.MCP_ANSWER ?? "yes";
+
+/** What a server said unasked. */
+const heard = { log: null, lists: [] };
+const HEARD_WITHIN_MS = 10_000;
+
+/** Answers every question alike and notes what is said; the second argument is how the SDK names the messages. */
+export function listen(client, { elicit, sample, roots, log, tools }) {
+  client.setRequestHandler(elicit, () => ({ action: "accept", content: { answer: ANSWER } }));
+  const content = { type: "text", text: ANSWER };
+  client.setRequestHandler(sample, () => ({ model: "none", role: "assistant", content }));
+  client.setRequestHandler(roots, () => ({ roots: [{ uri: "file:///root", name: ANSWER }] }));
+  client.setNotificationHandler(log, ({ params }) => void (heard.log = params.data));
+  client.setNotificationHandler(tools, () => void heard.lists.push("tools"));
+}
+
+/** What was said since the last time, when all of it has come. */
+async function everythingHeard() {
+  const until = Date.now() + HEARD_WITHIN_MS;
+  while ((heard.log === null || heard.lists.length === 0) && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const { log, lists } = heard;
+  Object.assign(heard, { log: null, lists: [] });
+  return { log, lists };
 }
 
 /** Connects, lists, makes every call of standard input, and prints one line of JSON. */
@@ -59,7 +84,8 @@ async function callTool(connection, { tool, arguments: args }) {
   const options = { timeout: 30_000, onprogress: () => progress++ };
   try {
     const result = await connection.call({ name: tool, arguments: args }, options);
-    return shown(tool, result, progress);
+    const answer = shown(tool, result, progress);
+    return tool === "announce" && !answer.isError ? { ...answer, heard: await everythingHeard() } : answer;
   } catch (error) {
     return { tool, error: String(error.message) };
   }

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { answerQuestion, drive, installed, main } from "./driver.mjs";
+import { CAPABILITIES, drive, installed, listen, main } from "./driver.mjs";
+import { MESSAGES } from "./messages.mjs";
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -22,15 +22,16 @@ main(async () => {
 });
 
 async function connect({ url, authorization, era }, home) {
-  const guard = ["--import", path("./origin-guard.mjs")];
+  const guard = ["./origin-guard.mjs", "./late-listening.mjs"].flatMap((name) => ["--import", path(name)]);
   const program = path("./node24/node_modules/mcp-remote/dist/proxy.js");
   const args = [...guard, program, url.href, "--header", `Authorization:${authorization}`, "--protocol", era];
-  const env = { PATH: process.env.PATH, HOME: home, MCP_REMOTE_CONFIG_DIR: home };
+  const { PATH, MCP_LISTEN_AFTER } = process.env;
+  const env = { PATH, MCP_LISTEN_AFTER, HOME: home, MCP_REMOTE_CONFIG_DIR: home };
   const transport = new StdioClientTransport({ command: process.execPath, args, env, stderr: "pipe" });
   const said = [];
   transport.stderr.on("data", (chunk) => said.push(chunk));
-  const client = new Client({ name: "smcp-test-remote", version: "1.0.0" }, { capabilities: { elicitation: {} } });
-  client.setRequestHandler(ElicitRequestSchema, answerQuestion);
+  const client = new Client({ name: "smcp-test-remote", version: "1.0.0" }, { capabilities: CAPABILITIES });
+  listen(client, MESSAGES);
   // The revision between client and proxy; what the proxy speaks with the server it tells nobody.
   let protocol;
   transport.setProtocolVersion = (version) => (protocol = version);

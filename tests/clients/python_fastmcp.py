@@ -13,7 +13,9 @@ from importlib.metadata import version
 
 from fastmcp import Client
 
-from python_mcp import ANSWER, main
+from mcp.types import Root
+
+from python_mcp import ANSWER, HEARD, main, shown
 
 
 async def call_tool(client: Client, tool: str, arguments: dict) -> dict:
@@ -29,22 +31,31 @@ async def call_tool(client: Client, tool: str, arguments: dict) -> dict:
         )
     except Exception as error:
         return {"tool": tool, "error": str(error)}
-    return {
-        "tool": tool,
-        "isError": bool(result.is_error),
-        "text": next((part.text for part in result.content if part.type == "text"), None),
-        "structured": result.structured_content,
-        "progress": heard,
-    }
+    return await shown(tool, result, heard)
 
 
 async def on_question(message: str, response_type: type, params: object, context: object) -> dict:
     return {"answer": ANSWER}
 
 
+async def on_sampling(messages: list, params: object, context: object) -> str:
+    return ANSWER
+
+
 async def drive(url: str, key: str, era: str, calls: list[dict]) -> dict:
     # Leaving the block ends a legacy session with DELETE.
-    async with Client(url, auth=key, mode=era, timeout=30, elicitation_handler=on_question) as client:
+    client = Client(
+        url,
+        auth=key,
+        mode=era,
+        timeout=30,
+        elicitation_handler=on_question,
+        sampling_handler=on_sampling,
+        roots=[Root(uri="file:///root", name=ANSWER)],
+        log_handler=HEARD.on_log,
+        message_handler=HEARD.on_message,
+    )
+    async with client:
         tools = sorted(tool.name for tool in await client.list_tools())
         results = [await call_tool(client, call["tool"], call.get("arguments") or {}) for call in calls]
         server = client.server_info

@@ -5,37 +5,60 @@
     clippy::print_stderr,
     reason = "a program of the tests: its contract is environment in, standard output out"
 )]
+#![allow(deprecated, reason = "what 2026-07-28 has deprecated is part of the revisions before it")]
 
 use std::error::Error;
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ClientConfig, ElicitRequestParams, ElicitResult,
-    ElicitationAction, ElicitationCapability, ErrorData, Implementation, ProgressNotificationParam,
-    ProtocolVersion,
+    CallToolRequestParams, CallToolResult, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
+    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationCapability, ErrorData, Implementation,
+    ListRootsResult, LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion, Root,
+    RootsCapabilities, SamplingCapability, SamplingMessage,
 };
 use rmcp::service::{NotificationContext, RequestContext, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Counts the progress it is told about, and answers every question alike.
+/// Longest wait for what a server says unasked.
+const SAID_WITHIN: Duration = Duration::from_secs(10);
+
+/// Counts the progress it is told about, notes what is said unasked, and answers every question alike.
 #[derive(Clone)]
 struct Listener {
     heard: Arc<AtomicUsize>,
+    said: watch::Sender<Said>,
     answer: String,
+}
+
+/// What a server said unasked.
+#[derive(Default)]
+struct Said {
+    log: Value,
+    lists: Vec<&'static str>,
+}
+
+impl Said {
+    fn is_whole(&self) -> bool {
+        !self.log.is_null() && !self.lists.is_empty()
+    }
 }
 
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
         let mut info = ClientConfig::default();
         info.capabilities.elicitation = Some(ElicitationCapability::new());
+        info.capabilities.sampling = Some(SamplingCapability::default());
+        info.capabilities.roots = Some(RootsCapabilities::default());
         info
     }
 
@@ -47,8 +70,48 @@ impl ClientHandler for Listener {
         Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({"answer": self.answer})))
     }
 
+    async fn create_message(
+        &self,
+        _: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> std::result::Result<CreateMessageResult, ErrorData> {
+        let message = SamplingMessage::assistant_text(self.answer.clone());
+        Ok(CreateMessageResult::new(message, "none".to_owned()))
+    }
+
+    async fn list_roots(
+        &self,
+        _: RequestContext<RoleClient>,
+    ) -> std::result::Result<ListRootsResult, ErrorData> {
+        Ok(ListRootsResult::new(vec![Root::new("file:///root").with_name(self.answer.clone())]))
+    }
+
+    async fn on_logging_message(
+        &self,
+        params: LoggingMessageNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.said.send_modify(|said| said.log = params.data);
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.said.send_modify(|said| said.lists.push("tools"));
+    }
+
     async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Listener {
+    /// What was said since the last time, when all of it has come.
+    async fn everything(&self) -> Value {
+        let mut said = self.said.subscribe();
+        // What has not come by then is missing in the answer.
+        let _ = tokio::time::timeout(SAID_WITHIN, said.wait_for(Said::is_whole)).await;
+        drop(said);
+        let Said { log, lists } = self.said.send_replace(Said::default());
+        json!({"log": log, "lists": lists})
     }
 }
 
@@ -112,7 +175,7 @@ async fn connect() -> Result<Client> {
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
     let transport = StreamableHttpClientTransport::from_config(config);
     let answer = std::env::var("MCP_ANSWER").unwrap_or_else(|_| "yes".to_owned());
-    let listener = Listener { heard: Arc::default(), answer };
+    let listener = Listener { heard: Arc::default(), said: watch::Sender::default(), answer };
     Ok(listener.serve_with_lifecycle(transport, lifecycle).await?)
 }
 
@@ -122,7 +185,13 @@ async fn call_tool(client: &Client, call: &Value) -> Result<Value> {
     let before = heard(client).await?;
     let request = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
     match client.call_tool(request).await {
-        Ok(result) => Ok(shown(&tool, &result, heard(client).await? - before)),
+        Ok(result) => {
+            let mut answer = shown(&tool, &result, heard(client).await? - before);
+            if tool == "announce" && answer["isError"] == json!(false) {
+                answer["heard"] = client.service().everything().await;
+            }
+            Ok(answer)
+        }
         Err(error) => Ok(json!({"tool": tool, "error": error.to_string()})),
     }
 }

@@ -2,13 +2,13 @@
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { answerQuestion, drive, installed, main } from "./driver.mjs";
+import { CAPABILITIES, drive, installed, listen, main } from "./driver.mjs";
+import { MESSAGES } from "./messages.mjs";
 
 main(() =>
   drive(installed("@modelcontextprotocol/sdk"), async ({ url }, requestInit) => {
-    const client = new Client({ name: "smcp-test-sdk1", version: "1.0.0" }, { capabilities: { elicitation: {} } });
-    client.setRequestHandler(ElicitRequestSchema, answerQuestion);
+    const client = new Client({ name: "smcp-test-sdk1", version: "1.0.0" }, { capabilities: CAPABILITIES });
+    listen(client, MESSAGES);
     const transport = new StreamableHTTPClientTransport(url, { requestInit });
     await client.connect(transport);
     return {

@@ -2,13 +2,21 @@
 // MCP_ERA is "auto" (2026-07-28 when the server offers it; the default) or "legacy".
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { answerQuestion, drive, installed, main } from "./driver.mjs";
+import { CAPABILITIES, drive, installed, listen, main } from "./driver.mjs";
+
+const MESSAGES = {
+  elicit: "elicitation/create",
+  sample: "sampling/createMessage",
+  roots: "roots/list",
+  log: "notifications/message",
+  tools: "notifications/tools/list_changed",
+};
 
 main(() =>
   drive(installed("@modelcontextprotocol/client"), async ({ url, era }, requestInit) => {
-    const options = { versionNegotiation: { mode: era }, capabilities: { elicitation: {} } };
+    const options = { versionNegotiation: { mode: era }, capabilities: CAPABILITIES };
     const client = new Client({ name: "smcp-test-sdk2", version: "1.0.0" }, options);
-    client.setRequestHandler("elicitation/create", answerQuestion);
+    listen(client, MESSAGES);
     const transport = new StreamableHTTPClientTransport(url, { requestInit });
     await client.connect(transport);
     return {

@@ -251,7 +251,8 @@ async fn a_session_survives_the_hosted_process() {
 async fn a_session_keeps_to_its_revision() {
     let world = World::new(stateful()).await;
     let id = begin(&world, &world.user).await;
-    for (revision, status) in [("2025-06-18", 200), ("2025-11-25", 400), ("2026-07-28", 200)] {
+    let named = [("2025-06-18", 200), ("2025-11-25", 400), ("2025-03-26", 200), ("2026-07-28", 200)];
+    for (revision, status) in named {
         let [version, method, name] = calling_add(revision);
         let headers = [("mcp-session-id", id.as_str()), version, method, name];
         let answer = world.mcp_with(&world.user, &headers, modern(call_add())).await;

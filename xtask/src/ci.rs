@@ -23,8 +23,15 @@ const WASM_CRATES: [&str; 8] = [
     "smcp-http",
 ];
 const WASM: &str = "wasm32-unknown-unknown";
-const LOCAL: [&str; 5] =
-    ["runtime", "tests/clients", "tests/compare", "tests/conformance", "examples/issues"];
+const LOCAL: [&str; 7] = [
+    "runtime",
+    "tests/clients",
+    "tests/clients/node24",
+    "tests/compare",
+    "tests/conformance",
+    "tests/servers",
+    "examples/issues",
+];
 
 /// How a step ended.
 struct Done {
@@ -64,7 +71,7 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("format", minutes(1), step::program(cargo().args(["fmt", "--all", "--check"]))),
         Step::needed("lock file", minutes(3), Box::new(lock_file)),
         Step::new("tidy", minutes(1), xtask(&["tidy"])),
-        Step::new("npm packages", minutes(3), Box::new(npm)),
+        Step::new("packages", minutes(5), Box::new(packages)),
         Step::new("clippy", minutes(8), step::program(clippy())),
         Step::new("wasm32 check", minutes(6), step::program(wasm())),
         // The tests start the binary, which testing the workspace does not build by itself.
@@ -73,7 +80,8 @@ fn steps() -> Result<Vec<Step>> {
         Step::new("fuzz", minutes(6), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
         Step::new("compare", minutes(2), xtask(&["compare"])),
-        Step::new("conformance", minutes(3), xtask(&["conformance"])),
+        Step::new("conformance", minutes(4), xtask(&["conformance"])),
+        Step::new("clients", minutes(4), xtask(&["clients"])),
         Step::new("soak", minutes(3), xtask(&["soak"])),
         Step::new("resume", minutes(4), xtask(&["resume"])),
         Step::new("attack", minutes(7), xtask(&["attack"])),
@@ -141,9 +149,11 @@ fn lock_file() -> Result<Count> {
     Ok(Count::one())
 }
 
-fn npm() -> Result<Count> {
+/// What npm and pip install, each from a lock file.
+fn packages() -> Result<Count> {
     setup::npm(&LOCAL)?;
     setup::npm(&crate::smoke::EXAMPLES)?;
+    setup::python()?;
     Ok(Count::one())
 }
 

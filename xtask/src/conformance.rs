@@ -12,18 +12,52 @@ use crate::platform::{Platform, Start};
 use crate::process::Program;
 use crate::programs::{self, Profile};
 use crate::report::{Columns, Outcome};
-use crate::smoke::{TENANT, create_key};
+use crate::smoke::{TENANT, WRONG_KEY, create_key};
 use crate::{Result, setup, signals, workspace};
 use bare::Bare;
-use suite::{Scenarios, Target};
+use suite::{Part, Release, Scenarios, Target};
 
 const FOLDER: &str = "tests/conformance";
+/// The suite as it was last released.
+const STABLE_FOLDER: &str = "tests/conformance/stable";
 /// Every revision that the suite knows.
-const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
-/// How many scenarios pass on the bare server, by revision: what the same server gave when the suite was chosen.
-const REFERENCE: [usize; 4] = [1, 27, 33, 40];
-/// A key of the right form that nobody has.
-const WRONG_KEY: &str = "smcp_aaaaaaaaaaaaaaaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const REVISIONS: [Part; 4] = [
+    of_revision(
+        "2025-03-26",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-03-26"],
+        [1, 1],
+    ),
+    of_revision(
+        "2025-06-18",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-06-18"],
+        [27, 25],
+    ),
+    of_revision(
+        "2025-11-25",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2025-11-25"],
+        [33, 29],
+    ),
+    of_revision(
+        "2026-07-28",
+        &["--suite", "all", "--timeout", "8000", "--spec-version", "2026-07-28"],
+        [40, 40],
+    ),
+];
+/// What `--full` runs besides.
+const BESIDES: [Part; 2] = [
+    Part { release: Release::Stable, ..of_revision("0.1.16 active", &["--suite", "active"], [30, 26]) },
+    Part {
+        prefixes: &["tasks-", "sep-2640-"],
+        // Of the 13 one has been put off by the suite and checks nothing.
+        ..of_revision("extensions", &["--suite", "all", "--timeout", "8000"], [12, 12])
+    },
+];
+
+/// Everything that the newest suite has for a revision.
+const fn of_revision(name: &'static str, words: &'static [&'static str], reference: [usize; 2]) -> Part {
+    let [reference, reference_without_sessions] = reference;
+    Part { name, release: Release::Newest, words, prefixes: &[], reference, reference_without_sessions }
+}
 
 /// The same server with its sessions in another place.
 #[derive(Clone, Copy)]
@@ -31,7 +65,6 @@ pub(crate) struct Variant {
     /// Of its entry module, its service, and, behind `conf-`, its server.
     name: &'static str,
     manifest: &'static str,
-    /// What only a session makes possible passes too: all of the reference.
     has_sessions: bool,
 }
 
@@ -45,21 +78,31 @@ const VARIANTS: [Variant; 3] = [
     Variant { name: "stateless", manifest: "", has_sessions: false },
 ];
 
-/// What one variant gave on one revision.
+/// What one variant gave in one part of the suite.
 struct Row {
     variant: Variant,
-    revision: &'static str,
-    reference: usize,
+    part: Part,
     bare: Scenarios,
     through: Scenarios,
 }
 
-/// Sessions in memory and in a Durable Object; with `full`, the variant without sessions too.
+impl Row {
+    fn reference(&self) -> usize {
+        if self.variant.has_sessions { self.part.reference } else { self.part.reference_without_sessions }
+    }
+}
+
+/// Sessions in memory and in a Durable Object on every revision; with `full`, the variant without sessions, the suite's last
+/// release and the extensions too.
 pub(crate) fn run(full: bool, profile: Profile) -> Result<Outcome> {
     signals::forward()?;
     setup::npm(&["runtime", FOLDER])?;
+    if full {
+        setup::npm(&[STABLE_FOLDER])?;
+    }
     let smcp = programs::smcp(profile)?;
     let folder = tempfile::Builder::new().prefix("smcp-conformance-").tempdir()?;
+    let parts: Vec<Part> = REVISIONS.into_iter().chain(BESIDES.into_iter().filter(|_| full)).collect();
     let variants = if full { &VARIANTS[..] } else { &VARIANTS[..2] };
     for variant in VARIANTS {
         bundle(variant, folder.path())?;
@@ -74,7 +117,7 @@ pub(crate) fn run(full: bool, profile: Profile) -> Result<Outcome> {
         show_log: false,
     };
     let platform = Platform::start(&start)?;
-    let said = compare(&platform, &bare, variants, folder.path());
+    let said = compare(&platform, &bare, (variants, &parts), folder.path());
     // The platform is ended as it stands, not drained: the suite leaves calls behind that nobody waits for.
     said.map_err(|error| platform.with_log(&error.to_string()).into())
 }
@@ -93,35 +136,41 @@ fn bundle(variant: Variant, to: &Path) -> Result<()> {
         .map(drop)
 }
 
-fn compare(platform: &Platform, bare: &Bare, variants: &[Variant], scratch: &Path) -> Result<Outcome> {
+fn compare(
+    platform: &Platform,
+    bare: &Bare,
+    (variants, parts): (&[Variant], &[Part]),
+    scratch: &Path,
+) -> Result<Outcome> {
     let first = platform.key.as_deref().ok_or("the first start did not show the administrator's key")?;
     platform.cli(Some(first), &["tenants", "create", TENANT])?;
     let [publisher, user] = ["admin", "mcp_user"].map(|role| create_key(platform, Some(first), role));
     let (publisher, user) = (publisher?, user?);
     let mut rows = Vec::new();
-    let mut wrong = 0;
+    let mut wrong = Vec::new();
     for variant in variants {
         println!("running the suite against the {} variant", variant.name);
         let url = deploy(platform, *variant, &publisher, scratch)?;
-        for (revision, reference) in REVISIONS.into_iter().zip(REFERENCE) {
+        for part in parts {
             let bare = Target { url: &bare.url(variant.name)?, key: None };
             let through = Target { url: &url, key: Some(&user) };
-            let [bare, through] = both(&bare, &through, revision, scratch)?;
-            rows.push(Row { variant: *variant, revision, reference, bare, through });
+            let [bare, through] = both(&bare, &through, part, scratch)?;
+            rows.push(Row { variant: *variant, part: *part, bare, through });
         }
         let stranger = Target { url: &url, key: Some(WRONG_KEY) };
-        for revision in REVISIONS {
-            wrong += suite::run(&stranger, revision, scratch)?.values().filter(|it| it.passes()).count();
+        for part in parts {
+            let passing = suite::run(&stranger, part, scratch)?.into_iter().filter(|(_, it)| it.passes());
+            wrong.extend(passing.map(|(name, _)| format!("{} {} {name}", variant.name, part.name)));
         }
     }
-    close(&rows, wrong)
+    close(&rows, &wrong)
 }
 
 /// Both sides at once: neither waits for the other, and most of the time is spent waiting.
-fn both(bare: &Target<'_>, through: &Target<'_>, revision: &str, scratch: &Path) -> Result<[Scenarios; 2]> {
+fn both(bare: &Target<'_>, through: &Target<'_>, part: &Part, scratch: &Path) -> Result<[Scenarios; 2]> {
     thread::scope(|scope| {
-        let side = scope.spawn(|| suite::run(bare, revision, scratch));
-        let through = suite::run(through, revision, scratch)?;
+        let side = scope.spawn(|| suite::run(bare, part, scratch));
+        let through = suite::run(through, part, scratch)?;
         let bare = side.join().map_err(|_| "the suite's thread panicked")??;
         Ok([bare, through])
     })
@@ -142,17 +191,18 @@ fn deploy(platform: &Platform, variant: Variant, publisher: &str, scratch: &Path
 }
 
 /// The table, what is worse through the platform, and the figures.
-fn close(rows: &[Row], wrong: usize) -> Result<Outcome> {
+fn close(rows: &[Row], wrong: &[String]) -> Result<Outcome> {
     let passing = |scenarios: &Scenarios| scenarios.values().filter(|it| it.passes()).count();
     let headings = ["variant", "revision", "scenarios>", "reference>", "bare>", "platform>"];
     let mut table = Columns::new(&headings);
     let (mut passed, mut failed, mut below) = (0, 0, Vec::new());
-    for Row { variant, revision, reference, bare, through } in rows {
-        let counts = [bare.len(), *reference, passing(bare), passing(through)];
+    for row in rows {
+        let Row { variant, part: Part { name: part, .. }, bare, through } = row;
+        let counts = [bare.len(), row.reference(), passing(bare), passing(through)];
         let cells = counts.map(|count| count.to_string());
-        table.row(&[&[variant.name.to_owned(), (*revision).to_owned()][..], &cells[..]].concat());
-        if variant.has_sessions && passing(bare) < *reference {
-            below.push(format!("{} {revision}: {} of {reference}", variant.name, passing(bare)));
+        table.row(&[&[variant.name.to_owned(), (*part).to_owned()][..], &cells[..]].concat());
+        if passing(bare) < row.reference() {
+            below.push(format!("{} {part}: {} of {}", variant.name, passing(bare), row.reference()));
         }
         for (name, result) in bare.iter().filter(|(_, result)| result.passes()) {
             let other = through.get(name);
@@ -160,24 +210,22 @@ fn close(rows: &[Row], wrong: usize) -> Result<Outcome> {
                 passed += 1;
             } else {
                 failed += 1;
-                println!("FAILED {} {revision} {name}: passes bare, not through the platform", variant.name);
+                println!("FAILED {} {part} {name}: passes bare, not through the platform", variant.name);
             }
             if let Some(other) = other.filter(|other| other.passes() && other.held < result.held) {
-                println!(
-                    "weaker {} {revision} {name}: {} of {} checks",
-                    variant.name, other.held, result.held
-                );
+                println!("weaker {} {part} {name}: {} of {} checks", variant.name, other.held, result.held);
             }
         }
     }
     println!();
     table.print();
-    println!("with a wrong key: {wrong} scenarios pass");
+    println!("with a wrong key: {} scenarios pass", wrong.len());
     if !below.is_empty() {
         return Err(format!("the bare server is below its reference: {}", below.join(", ")).into());
     }
-    if wrong > 0 {
-        return Err("scenarios pass with a wrong key: nothing above can be believed".into());
+    if !wrong.is_empty() {
+        let names = wrong.join(", ");
+        return Err(format!("with a wrong key pass {names}: nothing above can be believed").into());
     }
     Ok(Outcome::Checks { passed, failed })
 }

@@ -45,6 +45,8 @@ pub(crate) struct Order<'a> {
     pub(crate) answer: &'a str,
     /// A list of tools with arguments.
     pub(crate) calls: &'a Value,
+    /// The tool after whose call it opens its GET stream, if that can be put off; empty for none.
+    pub(crate) listen_after: &'a str,
 }
 
 /// Those whose protocol is all that they do; the Rust one has been built as `rmcp`.
@@ -76,7 +78,8 @@ impl Client {
             Era::Legacy => "legacy",
         };
         let program = self.driver().env("MCP_URL", order.url).env("MCP_KEY", order.key);
-        let program = program.env("MCP_ERA", era).env("MCP_ANSWER", order.answer).within_time(PATIENCE);
+        let program = program.env("MCP_ERA", era).env("MCP_ANSWER", order.answer);
+        let program = program.env("MCP_LISTEN_AFTER", order.listen_after).within_time(PATIENCE);
         let said = program.stdout_given(&order.calls.to_string())?;
         let last = said.lines().last().unwrap_or_default();
         serde_json::from_str(last).map_err(|error| format!("{}: {error} in `{said}`", self.name).into())
@@ -86,7 +89,8 @@ impl Client {
     fn driver(&self) -> Program {
         let folder = workspace::root().join(FOLDER);
         let guarded = |node: PathBuf, script: &str| {
-            Program::new(node).args(["--import", "./origin-guard.mjs", script]).within(&folder)
+            let preloads = ["--import", "./origin-guard.mjs", "--import", "./late-listening.mjs"];
+            Program::new(node).args(preloads).arg(script).within(&folder)
         };
         match &self.program {
             Kind::Node(script) => guarded(PathBuf::from("node"), script),

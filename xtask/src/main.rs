@@ -52,14 +52,15 @@ usage: cargo xtask <chore>
   bench [--quick] [--dev-profile] [--sandbox [--without LAYERS]]
                             calls through the platform beside the same process called bare; with --sandbox,
                             starts, calls and memory in all layers of the sandbox beside none (or LAYERS left out)
-  clients [--only NAME] [--smcp FILE] [--seed N]
-                            seven real clients call seven servers made with real frameworks, each with each; with
-                            --smcp, a binary that is there already, with `rmcp-client` beside it
+  clients [--full | --only NAME] [--smcp FILE] [--seed N]
+                            seven real clients call servers made with seven real frameworks, each some of them, with
+                            --full each all; with --smcp, a binary that is there already, `rmcp-client` beside it
   compare [--only kv|objects|d1|durable] [--ops N] [--smcp FILE] [--release]
                             one hosted script on our storage and on miniflare's, call by call; with --ops, operations
                             a second in N rounds; with --smcp, a binary that is there already
   conformance [--full] [--release]
-                            the official suite through the platform beside the same server bare, for every revision
+                            the official suite through the platform beside the same server bare, for every revision;
+                            with --full, without sessions, for the extensions, and its last release too
   soak [--full] [--kills N] [--streams N] [--seed N]
                             versions change under load, thousands listen, the platform is killed at random moments
   resume [--full] [--seed N]
@@ -125,11 +126,11 @@ fn run(chore: &str, mut arguments: Arguments) -> Result<Outcome> {
             }
         }
         "clients" => {
+            let size = if arguments.flag("--full") { clients::Size::All } else { clients::Size::Some };
             let only: Option<String> = arguments.value("--only")?;
-            let seed = arguments.value("--seed")?;
-            let smcp = arguments.value("--smcp")?;
+            let (smcp, seed) = (arguments.value("--smcp")?, arguments.value("--seed")?);
             arguments.finish()?;
-            clients::run(smcp, only.as_deref(), seed)
+            clients::run(smcp, only.as_deref().map_or(size, clients::Size::Only), seed)
         }
         "compare" => {
             let profile = Profile::release_if(arguments.flag("--release"));

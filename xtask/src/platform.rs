@@ -16,7 +16,8 @@ use crate::processes::{self, Process};
 use crate::{Result, signals, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
-const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+/// Longer than it lets requests finish (`node.drain`).
+const STOPPED_WITHIN: Duration = Duration::from_secs(45);
 /// How much of the log is kept for the case that something fails.
 const LOG_LINES: usize = 60;
 

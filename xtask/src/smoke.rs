@@ -21,6 +21,9 @@ use crate::{Result, setup, signals};
 
 /// The tenant of the examples.
 pub(crate) const TENANT: &str = "demo";
+/// A key of the right form that nobody has.
+pub(crate) const WRONG_KEY: &str =
+    "smcp_aaaaaaaaaaaaaaaaaaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 /// The examples, by folder.
 pub(crate) const EXAMPLES: [&str; 2] = ["examples/notes", "examples/units"];
 /// Every server must offer at least this many tools.
@@ -154,7 +157,8 @@ fn visit(client: &Client, server: &Server, key: &str, calls: &[Call], tally: &mu
     let what = format!("{} × {}", client.name, server.name);
     let input: Value =
         calls.iter().map(|call| json!({"tool": call.tool, "arguments": call.arguments})).collect();
-    let order = Order { url: &server.url, key, era: Era::Auto, answer: "yes", calls: &input };
+    let order =
+        Order { url: &server.url, key, era: Era::Auto, answer: "yes", calls: &input, listen_after: "" };
     let answer = match client.drive(&order) {
         Ok(answer) => answer,
         Err(error) => {

@@ -263,7 +263,8 @@ impl Platform {
         };
         let gone = || Error::NotFound("session");
         let session = self.session(&ctx.caller, &server, presented.to_str().map_err(|_| gone())?).await?;
-        if asked.is_some_and(|asked| asked != session.revision) {
+        // A revision without this header cannot be meant by it: some clients fill in the one that is assumed without.
+        if asked.is_some_and(|asked| asked.has_version_header() && asked != session.revision) {
             let message = format!("this session was begun on {}", session.revision.as_str());
             let hint = "send the MCP-Protocol-Version that initialize agreed on";
             return Err(Error::Invalid(Refusal::new(message).hint(hint)).into());

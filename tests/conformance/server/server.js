@@ -3,6 +3,8 @@
 import { McpServer, ProtocolError, fromJsonSchema } from "@modelcontextprotocol/server";
 import { PROMPTS, RESOURCES, TEMPLATES, read } from "./content.js";
 import { ROUNDS, ROUND_PROMPT } from "./rounds.js";
+import { SKILL_RESOURCES, readSkill, skills } from "./skills.js";
+import { TASKS, TASK_TOOLS, answerTasks, callTask } from "./tasks.js";
 import { TOOLS } from "./tools.js";
 
 const INFO = { name: "conformance", version: "1.0.0" };
@@ -33,9 +35,11 @@ const modernTools = (changed) => ({
 });
 
 /** One server for one request or one session. */
-export function createServer({ modern, changed }) {
-  const options = { capabilities: CAPABILITIES, cacheHints: Object.fromEntries(CACHED.map((method) => [method, KEPT])) };
+export async function createServer({ modern, changed }) {
+  const capabilities = modern ? { ...CAPABILITIES, extensions: { [TASKS]: {} } } : CAPABILITIES;
+  const options = { capabilities, cacheHints: Object.fromEntries(CACHED.map((method) => [method, KEPT])) };
   const whole = new McpServer(INFO, options);
+  if (modern) (await skills()).attach(whole);
   // Tools are registered, so that the SDK knows their schemas; everything is answered from tables.
   const handle = (method, answer) => whole.server.setRequestHandler(method, answer);
   const refuse = (message, data) => new ProtocolError(INVALID_PARAMS, message, data);
@@ -44,11 +48,14 @@ export function createServer({ modern, changed }) {
     whole.registerTool(name, { description: `Tests ${name}`, inputSchema: fromJsonSchema(schema) }, () => undefined);
   for (const [name, { schema }] of Object.entries(TOOLS)) register(name, schema);
   for (const name of Object.keys(rounds)) register(name);
+  const tasks = modern ? TASK_TOOLS : {};
+  for (const [name, { properties = {} }] of Object.entries(tasks)) register(name, { type: "object", properties });
 
   // Ours, because a registered tool cannot answer with a protocol error.
   handle("tools/call", ({ params: { name, arguments: args = {} } }, ctx) => {
     if (Object.hasOwn(TOOLS, name)) return TOOLS[name].run({ args, ctx, ...inside(ctx) });
     if (Object.hasOwn(rounds, name)) return rounds[name](round(ctx), refuse);
+    if (Object.hasOwn(tasks, name)) return callTask(name, args, round(ctx));
     throw refuse(`unknown tool: ${name}`);
   });
   handle("prompts/list", () => ({
@@ -62,15 +69,16 @@ export function createServer({ modern, changed }) {
     if (modern && name === "test_input_required_result_prompt") return ROUND_PROMPT(round(ctx));
     throw refuse(`unknown prompt: ${name}`);
   });
-  handle("resources/list", () => ({ resources: RESOURCES }));
+  handle("resources/list", () => ({ resources: modern ? [...RESOURCES, ...SKILL_RESOURCES] : RESOURCES }));
   handle("resources/templates/list", () => ({ resourceTemplates: TEMPLATES }));
   handle("resources/read", ({ params: { uri } }) => {
-    const content = read(uri);
+    const content = read(uri) ?? (modern ? readSkill(uri) : undefined);
     if (content === undefined) throw refuse("no such resource", { uri });
     return { contents: [content] };
   });
   handle("completion/complete", () => ({ completion: { values: [], total: 0, hasMore: false } }));
-  if (!modern) {
+  if (modern) answerTasks(whole.server, round);
+  else {
     handle("resources/subscribe", () => ({}));
     handle("resources/unsubscribe", () => ({}));
     handle("logging/setLevel", () => ({}));

@@ -47,7 +47,7 @@ class Sessions {
       },
     });
     transport.onclose = () => this.#open.delete(transport.sessionId);
-    await createServer({ modern: false }).connect(transport);
+    await (await createServer({ modern: false })).connect(transport);
     return transport;
   }
 }

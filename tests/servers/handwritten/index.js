@@ -22,7 +22,36 @@ const TOOLS = [
   { name: "count", description: "Counts, and tells after each step.", inputSchema: object({ steps: number }) },
   { name: "refuse", description: "Refuses, with the reason it is given.", inputSchema: object({ reason: string }) },
   { name: "ask", description: "Asks the person a question.", inputSchema: object({ question: string }) },
+  { name: "elicit", description: "Asks the person a question.", inputSchema: object({ question: string }) },
+  { name: "sample", description: "Asks the client's model.", inputSchema: object({ question: string }) },
+  { name: "roots", description: "Asks for the client's roots.", inputSchema: object({}) },
+  { name: "announce", description: "Says something to whoever listens.", inputSchema: object({ words: string }) },
 ];
+
+/** Tools that ask: the capability the client must have, the question, and what its answer becomes. */
+const form = (question) => ({ mode: "form", message: question, requestedSchema: object({ answer: string }) });
+const elicitation = {
+  capability: { elicitation: { form: {} } },
+  ask: ({ question }) => ({ method: "elicitation/create", params: form(question) }),
+  answer: ({ action, content }) => `${action}: ${content?.answer}`,
+};
+const ASKING = {
+  ask: elicitation,
+  elicit: elicitation,
+  sample: {
+    capability: { sampling: {} },
+    ask: ({ question }) => {
+      const messages = [{ role: "user", content: { type: "text", text: question } }];
+      return { method: "sampling/createMessage", params: { messages, maxTokens: 100 } };
+    },
+    answer: ({ content }) => `sampled: ${content.text}`,
+  },
+  roots: {
+    capability: { roots: {} },
+    ask: () => ({ method: "roots/list", params: {} }),
+    answer: ({ roots }) => `roots: ${roots.map(({ name }) => name)}`,
+  },
+};
 
 export default {
   async fetch(request) {
@@ -55,12 +84,16 @@ function reply({ method, params = {} }, modern) {
       return result({});
     case "tools/list":
       return result({ tools: TOOLS, ...(modern && { ttlMs: 60_000, cacheScope: "public" }) });
-    case "tools/call":
-      if (modern && params.name === "ask" && !params._meta["io.modelcontextprotocol/clientCapabilities"]?.elicitation) {
-        const data = { requiredCapabilities: { elicitation: { form: {} } } };
-        return { error: { code: NO_CAPABILITY, message: "the client has no elicitation", data } };
+    case "tools/call": {
+      const requiredCapabilities = modern ? (ASKING[params.name]?.capability ?? {}) : {};
+      const declared = params._meta?.["io.modelcontextprotocol/clientCapabilities"] ?? {};
+      const missing = Object.keys(requiredCapabilities).find((name) => !declared[name]);
+      if (missing) {
+        const message = `the client has no ${missing}`;
+        return { error: { code: NO_CAPABILITY, message, data: { requiredCapabilities } } };
       }
       return result(call(params, modern));
+    }
     default:
       return { error: { code: NO_METHOD, message: "Method not found" } };
   }
@@ -74,19 +107,22 @@ function call({ name, arguments: given, inputResponses }, modern) {
     }
     case "refuse":
       return { ...say(given.reason), isError: true };
+    case "announce":
+      return { ...say("nobody listens"), isError: true };
     case "ask":
-      return modern ? ask(given, inputResponses?.person) : { ...say("nobody can be asked"), isError: true };
+    case "elicit":
+    case "sample":
+    case "roots":
+      return modern ? ask(ASKING[name], given, inputResponses?.asked) : { ...say("nobody can be asked"), isError: true };
     default:
       return { ...say(`there is no tool ${name}`), isError: true };
   }
 }
 
-/** The client asks the person, and makes the call again with what it was told. */
-function ask({ question }, given) {
-  if (given) return say(`${given.action}: ${given.content?.answer}`);
-  const params = { mode: "form", message: question, requestedSchema: object({ answer: string }) };
-  const inputRequests = { person: { method: "elicitation/create", params } };
-  return { resultType: "input_required", inputRequests, requestState: "asked" };
+/** The client asks somebody else, and makes the call again with what it was told. */
+function ask({ ask, answer }, given, told) {
+  if (told) return say(answer(told));
+  return { resultType: "input_required", inputRequests: { asked: ask(given) }, requestState: "asked" };
 }
 
 /** An answer with notifications before it is a stream. */

@@ -6,7 +6,7 @@ import { createServer } from "../tools/sdk1.js";
 export default {
   async fetch(request) {
     const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: undefined });
-    await createServer("sdk1-stateless").connect(transport);
+    await createServer("sdk1-stateless", { sessions: false }).connect(transport);
     return transport.handleRequest(request);
   },
 };

@@ -1,6 +1,6 @@
-// The four tools on the TypeScript SDK 2.x, for every server that is built on it.
+// The eight tools on the TypeScript SDK 2.x, for every server that is built on it.
 
-import { McpServer, acceptedContent, inputRequired } from "@modelcontextprotocol/server";
+import { McpServer, inputRequired } from "@modelcontextprotocol/server";
 import * as z from "zod";
 
 export function createServer(name) {
@@ -38,18 +38,39 @@ export function createServer(name) {
     ({ reason }) => ({ ...say(reason), isError: true }),
   );
 
+  asking(server, "ask", "Asks the person a question.", (question) => inputRequired.elicit(form(question)), answered);
+  // Without sessions there is only the call to ask on.
+  asking(server, "elicit", "Asks the person a question.", (question) => inputRequired.elicit(form(question)), answered);
+  asking(server, "sample", "Asks the client's model.", sampling, ({ content }) => `sampled: ${content.text}`);
+  asking(server, "roots", "Asks for the client's roots.", inputRequired.listRoots, ({ roots }) => `roots: ${roots.map(({ name }) => name)}`);
+
   server.registerTool(
-    "ask",
-    { description: "Asks the person a question.", inputSchema: z.object({ question: z.string() }) },
-    ({ question }, { mcpReq }) => {
-      // The client asks the person, and makes the call again with what it was told.
-      const given = acceptedContent(mcpReq.inputResponses, "person", z.object({ answer: z.string() }));
-      if (given) return say(`accept: ${given.answer}`);
-      const requestedSchema = { type: "object", properties: { answer: { type: "string" } }, required: ["answer"] };
-      return inputRequired({ inputRequests: { person: inputRequired.elicit({ message: question, requestedSchema }) } });
-    },
+    "announce",
+    { description: "Says something to whoever listens.", inputSchema: z.object({ words: z.string() }) },
+    () => ({ ...say("nobody listens"), isError: true }),
   );
   return server;
+}
+
+/** A tool whose client asks somebody else, and makes the call again with what it was told. */
+function asking(server, name, description, ask, answer) {
+  const inputSchema = z.object({ question: z.string().optional() });
+  server.registerTool(name, { description, inputSchema }, ({ question }, { mcpReq }) => {
+    const given = mcpReq.inputResponses?.asked;
+    return given ? say(answer(given)) : inputRequired({ inputRequests: { asked: ask(question) } });
+  });
+}
+
+const answered = ({ action, content }) => `${action}: ${content?.answer}`;
+
+function form(message) {
+  const requestedSchema = { type: "object", properties: { answer: { type: "string" } }, required: ["answer"] };
+  return { message, requestedSchema };
+}
+
+function sampling(question) {
+  const messages = [{ role: "user", content: { type: "text", text: question } }];
+  return inputRequired.createMessage({ messages, maxTokens: 100 });
 }
 
 function say(text) {

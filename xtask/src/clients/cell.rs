@@ -11,7 +11,9 @@ use crate::random::Random;
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 /// Every server offers these.
-const TOOLS: [&str; 4] = ["add", "ask", "count", "refuse"];
+const TOOLS: [&str; 8] = ["add", "announce", "ask", "count", "elicit", "refuse", "roots", "sample"];
+/// What is asked here is asked before the client listens, where its driver can see to that.
+const BEFORE_LISTENING: &str = "elicit";
 
 /// A client in one era.
 pub(super) struct Visitor {
@@ -34,8 +36,12 @@ impl Visitor {
     /// The revision that it and the server agree on, as its driver sees it.
     fn revision(&self, server: &Server) -> &'static str {
         // `mcp-remote` speaks an older one to whoever started it than it does to the server.
-        let modern = self.era == Era::Auto && server.modern && self.client.name != "mcp-remote";
-        if modern { MODERN } else { LEGACY }
+        if self.is_modern(server) && self.client.name != "mcp-remote" { MODERN } else { LEGACY }
+    }
+
+    /// Whether it speaks 2026-07-28 with the server.
+    fn is_modern(&self, server: &Server) -> bool {
+        self.era == Era::Auto && server.modern
     }
 }
 
@@ -81,10 +87,21 @@ impl Cell {
     ) -> Self {
         let mut cell = Self::new(visitor, server.name);
         let answer = format!("{} {}", random.word(), random.between(100, 999));
-        let calls = calls(random, &answer);
+        let mut calls = calls(random, &answer);
+        if visitor.is_modern(server) {
+            // There is no stream for what is said unasked.
+            calls.retain(|call| call.heard.is_none());
+        }
         let input: Value =
             calls.iter().map(|call| json!({"tool": call.tool, "arguments": call.arguments})).collect();
-        let order = Order { url: &server.url, key, era: visitor.era, answer: &answer, calls: &input };
+        let order = Order {
+            url: &server.url,
+            key,
+            era: visitor.era,
+            answer: &answer,
+            calls: &input,
+            listen_after: BEFORE_LISTENING,
+        };
         let said = match visitor.client.drive(&order) {
             Ok(said) => said,
             Err(error) => {
@@ -145,11 +162,13 @@ struct Call {
     structured: Value,
     /// How many progress notifications come before it, where that is said.
     progress: Option<i64>,
+    /// What is said unasked, where something is.
+    heard: Option<Value>,
 }
 
 impl Call {
     fn new(tool: &'static str, arguments: Value, text: String) -> Self {
-        Self { tool, arguments, text, is_error: false, structured: Value::Null, progress: None }
+        Self { tool, arguments, text, is_error: false, structured: Value::Null, progress: None, heard: None }
     }
 
     /// What is wrong with `answer`, in the form that the drivers print.
@@ -167,14 +186,16 @@ impl Call {
             .or_else(|| wrong("isError", self.is_error.into()))
             .or_else(|| wrong("structured", self.structured.clone()))
             .or_else(|| self.progress.and_then(|wanted| wrong("progress", wanted.into())))
+            .or_else(|| self.heard.clone().and_then(|wanted| wrong("heard", wanted)))
     }
 }
 
-/// One call of each tool. To `ask` the client gives `answer`.
+/// One call of each tool. Whatever the client is asked, it gives `answer`.
 fn calls(random: &mut Random, answer: &str) -> Vec<Call> {
     let (a, b) = (random.between(-100_000, 100_000), random.between(-100_000, 100_000));
     let steps = random.between(2, 20);
     let (reason, question) = (format!("no {}", random.word()), format!("which {}?", random.word()));
+    let words = format!("{} again", random.word());
     vec![
         Call {
             structured: json!({"sum": a + b}),
@@ -186,6 +207,13 @@ fn calls(random: &mut Random, answer: &str) -> Vec<Call> {
         },
         Call { is_error: true, ..Call::new("refuse", json!({"reason": reason}), reason.clone()) },
         Call::new("ask", json!({"question": question}), format!("accept: {answer}")),
+        Call::new("elicit", json!({"question": question}), format!("accept: {answer}")),
+        Call::new("sample", json!({"question": question}), format!("sampled: {answer}")),
+        Call::new("roots", json!({}), format!("roots: {answer}")),
+        Call {
+            heard: Some(json!({"log": words, "lists": ["tools"]})),
+            ..Call::new("announce", json!({"words": words}), format!("announced {words}"))
+        },
     ]
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Gaps {
     gap: Vec<Gap>,
 }
 
-/// A call that fails, in the cells that it names.
+/// Calls that fail, in the cells that it names.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Gap {
@@ -25,7 +25,7 @@ struct Gap {
     servers: Option<Vec<String>>,
     /// None for both.
     era: Option<String>,
-    call: String,
+    calls: Vec<String>,
     /// Part of what is then said; any other failure is one.
     says: String,
     reason: String,
@@ -71,7 +71,7 @@ impl Gap {
         has(&self.clients, case.client)
             && has(&self.servers, case.server)
             && self.era.as_ref().is_none_or(|wanted| wanted == era)
-            && self.call == case.call
+            && self.calls.iter().any(|call| call == case.call)
     }
 }
 
@@ -86,14 +86,14 @@ mod tests {
             r#"
             [[gap]]
             clients = ["A"]
-            call = "ask"
+            calls = ["tell", "ask"]
             says = "cannot"
             reason = "A is mute"
 
             [[gap]]
             servers = ["x"]
             era = "legacy"
-            call = "ask"
+            calls = ["ask"]
             says = "nobody"
             reason = "x has no sessions"
             "#,

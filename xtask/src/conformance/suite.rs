@@ -14,6 +14,30 @@ const BEGINS: &str = "=== Running scenario: ";
 /// Written by the preload for every request that was refused for its key.
 const REFUSED: &str = "key.mjs: 401";
 
+/// The two releases of the suite, by the folder that has them.
+#[derive(Clone, Copy)]
+pub(super) enum Release {
+    /// It knows every revision.
+    Newest,
+    /// The last that is not a preview.
+    Stable,
+}
+
+/// Scenarios that are run and counted together.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// A revision, or what else they have in common.
+    pub(super) name: &'static str,
+    pub(super) release: Release,
+    pub(super) words: &'static [&'static str],
+    /// How the names of those that count begin.
+    pub(super) prefixes: &'static [&'static str],
+    /// How many pass on the bare server: what the same server gave when the suite was chosen.
+    pub(super) reference: usize,
+    /// The same without sessions, where a server cannot ask.
+    pub(super) reference_without_sessions: usize,
+}
+
 /// What to point it at.
 pub(super) struct Target<'a> {
     pub(super) url: &'a str,
@@ -32,21 +56,28 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
+    /// One that checks nothing, as those that the suite has put off, does not pass either.
     pub(super) fn passes(&self) -> bool {
-        self.well && !self.refused
+        self.well && self.held > 0 && !self.refused
     }
 }
 
 pub(super) type Scenarios = ByName<Scenario>;
 
-/// Runs everything it has for a revision.
-pub(super) fn run(target: &Target<'_>, revision: &str, scratch: &Path) -> Result<Scenarios> {
+/// Runs a part of it.
+pub(super) fn run(target: &Target<'_>, part: &Part, scratch: &Path) -> Result<Scenarios> {
     let here = workspace::root().join(FOLDER);
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let packages = match part.release {
+        Release::Newest => "node_modules",
+        Release::Stable => "stable/node_modules",
+    };
     let mut program = Program::new(here.join(format!("node_modules/node-linux-{arch}/bin/node")))
-        .args(["--import", "./key.mjs", "node_modules/@modelcontextprotocol/conformance/dist/index.js"])
-        .args(["server", "--suite", "all", "--timeout", "8000", "--url", target.url])
-        .args(["--spec-version", revision, "-o"])
+        .args(["--import", "./key.mjs"])
+        .arg(format!("{packages}/@modelcontextprotocol/conformance/dist/index.js"))
+        .args(["server", "--url", target.url])
+        .args(part.words)
+        .arg("-o")
         .arg(scratch.join("results"))
         .within(&here)
         .within_time(DEADLINE)
@@ -55,9 +86,12 @@ pub(super) fn run(target: &Target<'_>, revision: &str, scratch: &Path) -> Result
         program = program.env("SMCP_CONFORMANCE_KEY", key);
     }
     let said = program.said()?;
-    let scenarios = read(&said);
+    let mut scenarios = read(&said);
+    scenarios.retain(|name, _| {
+        part.prefixes.is_empty() || part.prefixes.iter().any(|prefix| name.starts_with(prefix))
+    });
     if scenarios.is_empty() {
-        return Err(format!("the suite ran nothing on {revision}:\n{said}").into());
+        return Err(format!("the suite ran nothing of {}:\n{said}", part.name).into());
     }
     Ok(scenarios)
 }
@@ -99,10 +133,10 @@ mod tests {
     #[test]
     fn a_scenario_passes_when_it_went_well_and_was_let_in() {
         let said = "=== Running scenario: a ===\nkey.mjs: 401\n=== Running scenario: b ===\n=== SUMMARY ===\n\
-                    ✓ a: 2 passed, 0 failed\n✓ b: 3 passed, 0 failed\n✗ c: 1 passed, 1 failed\n\nTotal: 6 passed, 1 failed";
+                    ✓ a: 2 passed, 0 failed\n✓ b: 3 passed, 0 failed\n✗ c: 1 passed, 1 failed\n✓ d: 0 passed, 0 failed\n\nTotal: 6 passed, 1 failed";
         let found = read(said);
         assert_eq!(found["b"], Scenario { well: true, held: 3, refused: false });
-        assert_eq!(["a", "b", "c"].map(|name| found[name].passes()), [false, true, false]);
-        assert_eq!(found.len(), 3);
+        assert_eq!(["a", "b", "c", "d"].map(|name| found[name].passes()), [false, true, false, false]);
+        assert_eq!(found.len(), 4);
     }
 }

@@ -27,8 +27,10 @@ pub(super) enum Ended {
     Result,
     /// With an error that says that it was interrupted.
     Interrupted(String),
-    /// The connection broke before there was anything to come back with.
+    /// The connection broke before the first byte of an answer.
     Unanswered,
+    /// The answer had begun, and there was nothing to come back with.
+    Lost(String),
     /// The platform no longer knows of it.
     Gone(String),
     /// It took too long.
@@ -41,6 +43,7 @@ impl Ended {
             Self::Result => "result",
             Self::Interrupted(_) => "interrupted",
             Self::Unanswered => "unanswered",
+            Self::Lost(_) => "lost",
             Self::Gone(_) => "gone",
             Self::Hung => "hung",
         }
@@ -95,6 +98,10 @@ impl Client {
                         outcome.ended = ended;
                         return outcome;
                     }
+                    if last.is_none() {
+                        outcome.ended = answer.lost();
+                        return outcome;
+                    }
                 }
                 // It is being started again, or the server is.
                 Ok(answer) if last.is_some() && answer.status().is_none_or(|status| status >= 500) => {}
@@ -110,6 +117,10 @@ impl Client {
                 }
                 Ok(answer) if answer.status().is_some() => {
                     outcome.ended = Ended::Gone(format!("{} {}", answer.head, answer.body));
+                    return outcome;
+                }
+                Ok(answer) if last.is_none() && answer.begun > 0 => {
+                    outcome.ended = answer.lost();
                     return outcome;
                 }
                 Ok(_) | Err(_) => {}
@@ -178,6 +189,8 @@ impl Client {
 struct Raw {
     head: String,
     body: String,
+    /// Bytes that came.
+    begun: usize,
 }
 
 impl Raw {
@@ -187,7 +200,11 @@ impl Raw {
         let head = String::from_utf8_lossy(head).into_owned();
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         let body = if chunked { chunks(rest) } else { rest.to_vec() };
-        Self { head, body: String::from_utf8_lossy(&body).into_owned() }
+        Self { head, body: String::from_utf8_lossy(&body).into_owned(), begun: bytes.len() }
+    }
+
+    fn lost(&self) -> Ended {
+        Ended::Lost(format!("after {} bytes: {} {}", self.begun, self.head, self.body))
     }
 
     /// The message of an error that answers this request.

@@ -193,7 +193,9 @@ async fn answered(
         }
     };
     let begun = answer.headers.get("mcp-session-id").cloned();
+    let is_events = answer.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
     let answers = match answer.body {
+        McpBody::Whole(body) if is_events => without_ids(stream::once(async { Ok(body) }).boxed()),
         McpBody::Whole(body) => event(&body),
         McpBody::Stream(events) => without_ids(events),
     };

@@ -29,6 +29,7 @@ fn the_sections_of_manifests_that_are_shown_can_be_deployed() {
         include_str!("../docs/storage.md"),
         include_str!("../docs/egress.md"),
         include_str!("../docs/durable-objects.md"),
+        include_str!("../docs/protocol.md"),
     ] {
         let (_, rest) = text.split_once("```toml\n").unwrap();
         let (shown, _) = rest.split_once("```").unwrap();

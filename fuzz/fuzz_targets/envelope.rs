@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, value::RawValue};
-use smcp_mcp::{Batches, Body, Message, MessageKind, Method, errors, parse};
+use smcp_mcp::{Batches, Body, Message, MessageKind, Method, Revision, errors, parse};
 
 fuzz_target!(|body: &[u8]| {
     let is_json = serde_json::from_slice::<&RawValue>(body).is_ok();
@@ -41,6 +41,13 @@ fn check(message: &Message<'_>) {
     if let (Some(name), params) = (message.method(), message.params()) {
         let method = Method::of(name);
         let _ = method.listened_resources(params);
+        let _ = method.arguments(params);
+        let shown = name.chars().count() + 200;
+        for revision in Revision::ALL {
+            if let Err(error) = method.check_params(revision, params) {
+                assert!(error.to_string().chars().count() < shown, "{error}");
+            }
+        }
         if method == Method::ToolsCall && method.subject(params).is_ok() {
             assert!(value["params"]["name"].is_string());
         }

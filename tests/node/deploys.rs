@@ -97,6 +97,44 @@ fn hosted_code_has_no_network() {
     assert!(answer.contains("403") && answer.contains("egress.allow"), "{answer}");
 }
 
+/// Arguments are checked before the server is woken; a schema that cannot be checked against is no deploy.
+#[test]
+fn arguments_that_do_not_fit_wake_nobody() {
+    let node = Node::start();
+    let manifest = "validate = \"arguments\"\n[vars]\nWORD = \"sum\"\n";
+    for (schema, told) in [
+        (r#"{ "$ref": "https://example.com/a.json" }"#, "the inputSchema of tool \"add\" has a `$ref` at #"),
+        (r#"{ type: "object", properties: { a: { pattern: "^(?=x)" } } }"#, "without look-around"),
+        (
+            r##"{ type: "object", properties: { a: { $ref: "#/properties/a" } } }"##,
+            "refers to itself without end",
+        ),
+    ] {
+        let module = ADDER.replace("inputSchema: {", &format!("inputSchema: true ? {schema} : {{"));
+        let (code, talk) = refused(&node, "adder", manifest, &module);
+        assert_eq!(code, Some(1), "{talk}");
+        let talk = talk.replace("\\\"", "\"");
+        assert!(talk.contains(told) && talk.contains("leave `validate` out of smcp.toml"), "{talk}");
+    }
+    let dynamic = |manifest: &str| refused(&node, "adder", manifest, ADDER);
+    let (code, talk) = dynamic(&format!("definitions = \"dynamic\"\n{manifest}"));
+    let talk = talk.replace("\\\"", "\"");
+    assert!(code == Some(1) && talk.contains("`validate` needs `definitions = \"pinned\"`"), "{talk}");
+    let bounded = ADDER.replace("b: { type: \"number\" }", "b: { type: \"number\", maximum: 10 }");
+    assert!(node.deploy("adder", manifest, &bounded).status.success());
+    let call = |b: &str| {
+        let output = node
+            .try_cli(&node.admin, &["call", "adder", "add", "--arg", "a=1", "--arg", b, "--tenant", "demo"]);
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(call("b=2").contains("sum 3"));
+    let told = call("b=11");
+    assert!(told.contains("/b") && told.contains("is too large: the bound is 10 (maximum)"), "{told}");
+    let logs = node.cli(&node.admin, &["logs", "adder", "--tenant", "demo"]).to_string();
+    // The trial of the deploy does not call it.
+    assert_eq!(logs.matches("method tools/call").count(), 1, "{logs}");
+}
+
 #[test]
 fn times_that_nobody_hears_are_warned_of() {
     let node = Node::start();

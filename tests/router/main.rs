@@ -20,3 +20,4 @@ mod standing;
 mod stores;
 mod streams;
 mod timers;
+mod validation;

@@ -190,6 +190,36 @@ async fn another_version_is_told_of_the_session() {
     }
 }
 
+/// What a client has asked of a session is asked of whoever begins it again.
+#[tokio::test]
+async fn what_a_client_wants_of_a_session_is_not_forgotten_with_it() {
+    let world = World::new(stateful()).await;
+    let id = begin(&world, &world.user).await;
+    for (method, params) in [
+        ("logging/setLevel", json!({ "level": "info" })),
+        ("logging/setLevel", json!({ "level": "debug" })),
+        ("resources/subscribe", json!({ "uri": "x:a" })),
+        ("resources/subscribe", json!({ "uri": "x:b" })),
+        ("resources/unsubscribe", json!({ "uri": "x:a" })),
+    ] {
+        let message = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+        let answer = world.mcp_with(&world.user, &[("mcp-session-id", &id)], message).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    }
+    let before = world.isolates.seen().len();
+    activate_another(&world, "2").await;
+    assert_eq!(call(&world, &world.user, &id).await.status.as_u16(), 200);
+    let expected =
+        ["initialize", "notifications/initialized", "logging/setLevel", "resources/subscribe", "tools/call"];
+    assert_eq!(methods(&world)[before..], expected);
+    let wishes: Vec<Value> = world.isolates.seen()[before + 2..before + 4]
+        .iter()
+        .map(|wish| serde_json::from_slice(&wish.body).unwrap())
+        .collect();
+    assert_eq!(wishes[0]["params"], json!({ "level": "debug" }));
+    assert_eq!(wishes[1]["params"], json!({ "uri": "x:b" }));
+}
+
 /// A process that was started anew has lost its sessions: it is told of them again, and the client notices nothing.
 #[tokio::test]
 async fn a_session_survives_the_hosted_process() {

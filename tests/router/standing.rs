@@ -8,7 +8,7 @@ use std::{
 
 use axum::body::BodyDataStream;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::Method;
 use serde_json::{Value, json};
 use smcp_testkit::{Scripted, ScriptedIsolates};
@@ -397,4 +397,36 @@ async fn old_clients_hear_it_as_well() {
     }
     hosted.say(0, &news(1));
     assert_eq!(listener.next().await, news(1));
+}
+
+/// A server that does not say whether it has such a stream holds up one request, for a second.
+#[tokio::test]
+async fn a_stream_that_does_not_open_is_not_waited_for() {
+    let isolates = ScriptedIsolates::waiting(|request| {
+        let is_get = request.method == Method::GET;
+        let message: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        async move {
+            if is_get {
+                std::future::pending::<()>().await;
+            }
+            let result = json!({ "protocolVersion": "2025-06-18", "capabilities": {},
+                "serverInfo": { "name": "s", "version": "1" } });
+            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+            Ok(Scripted::json(answer.to_string()).header("mcp-session-id", "inner"))
+        }
+        .boxed()
+    });
+    let hosted = Hosted { world: World::new(isolates).await, feeds: Arc::default() };
+    let initialize = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
+    let id = hosted.world.mcp(&hosted.world.user, initialize).await.header("mcp-session-id").to_owned();
+    let _listener = hosted.listen(&id, None).await;
+    let mut first = std::pin::pin!(hosted.send(&id, call_add()));
+    for _ in 0..50 {
+        assert!(futures_util::poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+    }
+    hosted.world.clock.advance(Duration::from_secs(1));
+    assert_eq!(first.await, 200);
+    assert_eq!(hosted.send(&id, call_add()).await, 200, "it is still being opened, and nobody waits for it");
 }

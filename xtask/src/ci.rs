@@ -65,7 +65,7 @@ fn steps() -> Result<Vec<Step>> {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let ours = std::env::current_exe()?;
     let xtask = move |words: &[&str]| step::program(strict(Program::new(&ours)).args(words));
-    let fuzz = xtask(&["fuzz", "--seconds", "30"]);
+    let fuzz = xtask(&["fuzz", "--seconds", "60"]);
     Ok(vec![
         Step::needed("tools", minutes(10), Box::new(tools)),
         Step::new("format", minutes(1), step::program(cargo().args(["fmt", "--all", "--check"]))),
@@ -77,7 +77,7 @@ fn steps() -> Result<Vec<Step>> {
         // The tests start the binary, which testing the workspace does not build by itself.
         Step::needed("build", minutes(15), step::program(cargo().args(["build", "--workspace"]))),
         Step::new("tests", minutes(15), step::program(strict(nextest()))),
-        Step::new("fuzz", minutes(5), fuzz),
+        Step::new("fuzz", minutes(6), fuzz),
         Step::new("smoke", minutes(8), xtask(&["smoke"])),
         Step::new("compare", minutes(2), xtask(&["compare"])),
         Step::new("conformance", minutes(4), xtask(&["conformance"])),

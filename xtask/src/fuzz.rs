@@ -1,7 +1,9 @@
 //! `cargo xtask fuzz`: every target in `fuzz/` for a while, on stable Rust, in a target folder of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
@@ -15,6 +17,9 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 /// Named, so that the flags above reach our code and not the build scripts.
 const HOST: &str = "x86_64-unknown-linux-gnu";
+
+/// Targets at the same time: one for each of CI's two processors.
+const AT_ONCE: usize = 2;
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -52,10 +57,8 @@ pub(crate) fn run(seconds: u64) -> Result<Outcome> {
 
     let mut table = Columns::new(&["target", "seconds>", "runs>", "runs/s>", "edges>", "seeds>", "result"]);
     let (mut passed, mut failed) = (0, 0);
-    for target in targets(&metadata) {
-        println!("fuzzing {target} for {seconds} s");
-        let seeds = workspace::root().join("fuzz/seeds").join(target);
-        let outcome = fuzz(&folder.join(HOST).join("release").join(target), target, &seeds, seconds);
+    for (target, outcome) in fuzz_all(&folder.join(HOST).join("release"), &targets(&metadata), seconds) {
+        let seeds = seeds_of(target);
         let result = match &outcome {
             Ok(_) => "nothing found",
             Err(error) => {
@@ -75,6 +78,34 @@ pub(crate) fn run(seconds: u64) -> Result<Outcome> {
     }
     table.print();
     Ok(Outcome::Checks { passed, failed })
+}
+
+/// All targets, as many at a time as `AT_ONCE`, each for the whole time.
+fn fuzz_all<'t>(programs: &Path, targets: &[&'t str], seconds: u64) -> Vec<(&'t str, Result<Figures>)> {
+    let rest = Mutex::new(targets.iter());
+    let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next().copied();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(target) = next() {
+            println!("fuzzing {target} for {seconds} s");
+            let outcome = fuzz(&programs.join(target), target, &seeds_of(target), seconds);
+            done.push((target, outcome.map_err(|error| error.to_string())));
+        }
+        done
+    };
+    let done: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    // A worker that panicked has lost its targets: they have failed.
+    let mut outcomes: BTreeMap<_, _> = done.into_iter().flatten().collect();
+    let lost = || Err("the fuzzer's own thread ended".to_owned());
+    let outcome = |target: &&'t str| outcomes.remove(target).unwrap_or_else(lost).map_err(Into::into);
+    targets.iter().copied().zip(targets.iter().map(outcome).collect::<Vec<_>>()).collect()
+}
+
+fn seeds_of(target: &str) -> PathBuf {
+    workspace::root().join("fuzz/seeds").join(target)
 }
 
 fn targets(metadata: &Metadata) -> Vec<&str> {

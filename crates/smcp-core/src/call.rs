@@ -13,6 +13,7 @@ mod renewal;
 mod standing;
 mod state;
 mod trace;
+mod wishes;
 
 use std::sync::Arc;
 
@@ -107,6 +108,13 @@ pub enum Cause {
         code: i32,
         /// For the caller.
         message: String,
+    },
+    /// A tool was called in a way that it cannot be: an answer that the model reads.
+    Tool {
+        /// For the model.
+        message: String,
+        /// What the answer is written in.
+        revision: Revision,
     },
     /// 2026-07-28 has no such method, or has it no more.
     UnknownMethod,
@@ -273,16 +281,17 @@ impl Platform {
         body: Bytes,
     ) -> Result<McpResponse, McpFailure> {
         let batches = if talk.revision.has_batches() { Batches::Allowed } else { Batches::Refused };
-        let checked = {
+        let (checked, wishes) = {
             let parsed = smcp_mcp::parse(&body, batches)?;
             modern::check_is_legacy(headers, &parsed)?;
             if let Some(session) = talk.session.as_ref().filter(|_| is_ready(&parsed)) {
                 // Its client may listen soon; until then nothing that the server says is lost.
                 self.standings.begin(session, talk.owner(ctx));
             }
-            self.check_messages(ctx, &talk, &parsed)?
+            (self.check_messages(ctx, &talk, &parsed)?, wishes::of(&parsed))
         };
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::POST, body)?;
+        request.calls = u32::try_from(checked.waiting.len()).unwrap_or(u32::MAX).max(1);
         self.follow_version(&checked.permit, &talk, &mut request).await?;
         let begins = checked.begins_session.then(|| Arc::clone(&ctx.caller));
         let owner = talk.owner(ctx);
@@ -293,6 +302,7 @@ impl Platform {
             waiting: checked.waiting,
             owner,
             begins,
+            wishes,
         })
         .await
     }
@@ -325,8 +335,16 @@ impl Platform {
         }
         let mut request = self.hosted_request(ctx, &talk, headers, http::Method::GET, Bytes::new())?;
         self.follow_version(&permit, &talk, &mut request).await?;
-        self.open_stream(exchange::Call { talk, permit, request, waiting: Vec::new(), owner, begins: None })
-            .await
+        self.open_stream(exchange::Call {
+            talk,
+            permit,
+            request,
+            waiting: Vec::new(),
+            owner,
+            begins: None,
+            wishes: Vec::new(),
+        })
+        .await
     }
 
     /// DELETE: ends the session here, whatever the hosted server thinks of it.
@@ -390,6 +408,7 @@ impl Platform {
             body,
             request_id: ctx.request_id,
             head_timeout: talk.active.call_timeout(),
+            calls: 1,
             scheduled: None,
         })
     }

@@ -4,12 +4,13 @@ pub(crate) mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use smcp_manifest::Bundle;
+use smcp_manifest::{Bundle, LockedManifest, Validation};
 use smcp_mcp::Definitions;
 use smcp_types::{Error, Refusal, Result};
 
 use crate::{
     Platform,
+    arguments::ToolSchemas,
     authority::{Deploy, On, Permit},
     context::Ctx,
     inspect::Inspector,
@@ -117,7 +118,8 @@ impl Platform {
             request_id: ctx.request_id,
         };
         let inspected = within(&*self.clock, INSPECTION, inspector.inspect()).await;
-        match inspected.unwrap_or_else(|| Err(too_slow())) {
+        let inspected = inspected.unwrap_or_else(|| Err(too_slow()));
+        match inspected.and_then(|definitions| checkable(bundle.manifest(), definitions)) {
             Ok(definitions) => {
                 let silent = !bundle.manifest().crons.is_empty() && inspector.hears_no_time().await;
                 for line in trial.logs() {
@@ -211,6 +213,15 @@ impl Platform {
             created => created,
         }
     }
+}
+
+/// Definitions whose schemas can be checked against, where the manifest asks for that.
+fn checkable(manifest: &LockedManifest, definitions: Definitions) -> Result<Definitions> {
+    match manifest.validation {
+        Validation::Nothing => {}
+        Validation::Arguments => drop(ToolSchemas::of(&definitions)?),
+    }
+    Ok(definitions)
 }
 
 fn too_slow() -> Error {

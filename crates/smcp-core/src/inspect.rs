@@ -173,6 +173,7 @@ impl Inspector<'_> {
             body,
             request_id: self.request_id,
             head_timeout: ANSWER_TIMEOUT,
+            calls: 1,
             scheduled: None,
         })
     }

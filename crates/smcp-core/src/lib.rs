@@ -1,6 +1,7 @@
 //! Use cases, planner and all port traits of SMCP: what the platform does, free of sockets, files and clocks.
 
 mod api_key;
+mod arguments;
 pub mod authority;
 pub mod bundle_file;
 pub mod call;

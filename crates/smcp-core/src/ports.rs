@@ -33,8 +33,8 @@ pub use sealed_rows::{KvSeal, ObjectSeal, PartSeal, SealedRows};
 pub use sealing::{Kind, MasterKeys, Place, Resealable, Resealed, Sealer};
 pub use secrets::SecretSource;
 pub use stores::{
-    Blobs, DataKeyStore, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore, SessionStore,
-    StoreError, StoreResult, TenantStore, VersionStore,
+    Blobs, DataKeyStore, Introduction, KeyStore, LogStore, Rewrap, RingStore, SecretStore, ServerStore,
+    SessionStore, StoreError, StoreResult, TenantStore, VersionStore,
 };
 pub use streams::{Scope, StreamEvent, StreamLog, StreamRecord};
 pub use workload::{

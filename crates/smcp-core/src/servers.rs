@@ -1,13 +1,18 @@
 //! Hosted servers: create, find, list, activate a version, delete.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use smcp_manifest::{DefinitionsMode, LockedManifest};
+use smcp_manifest::{DefinitionsMode, LockedManifest, Validation};
 use smcp_mcp::{Definitions, Mirrors};
 use smcp_types::{Digest, Error, Limits, Refusal, Result, ServerId, Slug, TenantId};
 
 use crate::{
     Platform,
+    arguments::ToolSchemas,
     authority::{
         CreateServer, DeleteServer, Deploy, ManageTenants, On, Permit, ViewKeys, ViewServer, ViewTenant,
     },
@@ -39,12 +44,28 @@ pub struct ActiveVersion {
     pub definitions: Definitions,
     /// The parameters that headers repeat, of each tool that has any.
     pub(crate) mirrors: BTreeMap<String, Mirrors>,
+    /// What arguments are checked against; made when the first call needs it.
+    schemas: OnceLock<Result<ToolSchemas>>,
 }
 
 impl ActiveVersion {
     /// Whether it offers what it showed at its deploy and nothing else (DESIGN 10).
     pub(crate) fn is_pinned(&self) -> bool {
         self.manifest().definitions == DefinitionsMode::Pinned
+    }
+
+    /// What the arguments of calls are checked against, if they are.
+    ///
+    /// # Errors
+    /// `Invalid` for schemas that a release before this one has taken and this one does not.
+    pub(crate) fn schemas(&self) -> Result<Option<&ToolSchemas>> {
+        match self.manifest().validation {
+            Validation::Nothing => Ok(None),
+            Validation::Arguments => {
+                let schemas = self.schemas.get_or_init(|| ToolSchemas::of(&self.definitions));
+                schemas.as_ref().map(Some).map_err(Error::clone)
+            }
+        }
     }
 
     /// Its locked manifest.
@@ -328,6 +349,7 @@ impl Platform {
         Ok(ActiveVersion {
             target: self.target(version, Arc::new(manifest), &tenant),
             mirrors: mirrors(&definitions),
+            schemas: OnceLock::new(),
             definitions,
         })
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue};
-use smcp_mcp::Revision;
+use smcp_mcp::{Revision, SessionClaims, decode_session_id, encode_session_id};
 use smcp_types::{Error, Refusal, Result, SessionId, TenantId, UnixMillis};
+
+pub(crate) use smcp_mcp::hosted_id_is_sound as inner_id_is_sound;
 
 use crate::{
     Platform,
@@ -21,44 +22,8 @@ const ABSOLUTE_LIFE: Duration = Duration::from_secs(24 * 3600);
 const IDLE_LIFE: Duration = Duration::from_secs(3600);
 /// The idle expiry in the store is true to this.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
-/// Longest sealed id worth opening: ours have about 150 characters.
-const MAX_SEALED_CHARS: usize = 256;
 /// Largest `initialize` that begins a session: it is stored as long as the session lives.
 const MAX_INITIALIZE_BYTES: usize = 64 << 10;
-/// Longest session id taken from a hosted server.
-const MAX_INNER_CHARS: usize = 512;
-
-/// What a sealed id says: all that never changes about a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sealed {
-    session: SessionId,
-    caller: [u8; 16],
-    revision: Revision,
-    expires: UnixMillis,
-}
-
-impl Sealed {
-    fn to_bytes(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(50);
-        out.extend_from_slice(self.session.as_bytes());
-        out.extend_from_slice(&self.caller);
-        out.extend_from_slice(&self.expires.0.to_be_bytes());
-        out.extend_from_slice(self.revision.as_str().as_bytes());
-        out
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (session, rest) = bytes.split_first_chunk::<16>()?;
-        let (caller, rest) = rest.split_first_chunk::<16>()?;
-        let (expires, revision) = rest.split_first_chunk::<8>()?;
-        Some(Self {
-            session: SessionId::from_bytes(*session),
-            caller: *caller,
-            expires: UnixMillis(i64::from_be_bytes(*expires)),
-            revision: std::str::from_utf8(revision).ok()?.parse().ok()?,
-        })
-    }
-}
 
 /// A session that a client has proved to hold.
 #[derive(Clone, Debug)]
@@ -69,12 +34,6 @@ pub(crate) struct LiveSession {
 
 fn belongs<'a>(server: &ServerRecord, namespace: &'a str) -> Belongs<'a> {
     Belongs { purpose: "mcp session", tenant: Some(server.tenant), namespace, key: "", version: 1 }
-}
-
-/// A session id from hosted code is fit to be sent back to it: visible ASCII (2025-11-25, Transports, Session
-/// Management) and not endless.
-pub(crate) fn inner_id_is_sound(inner: &str) -> bool {
-    !inner.is_empty() && inner.len() <= MAX_INNER_CHARS && inner.bytes().all(|b| (0x21..=0x7e).contains(&b))
 }
 
 /// Puts the hosted server's own session id into a request to it; one that has no sessions gets none.
@@ -112,7 +71,7 @@ impl Platform {
             idle_expires_at: now.after(IDLE_LIFE),
         };
         self.stores.sessions.create(&record, begun.initialize).await?;
-        let sealed = Sealed {
+        let claims = SessionClaims {
             session: record.id,
             caller: caller.fingerprint(),
             revision: begun.revision,
@@ -120,9 +79,9 @@ impl Platform {
         };
         let namespace = server.id.to_string();
         let bytes =
-            self.ring.seal(RingPurpose::SessionSeal, belongs(server, &namespace), &sealed.to_bytes())?;
+            self.ring.seal(RingPurpose::SessionSeal, belongs(server, &namespace), &claims.to_bytes())?;
         self.sessions.fill(self.sessions.epoch(), record.id, record);
-        Ok(BASE64URL_NOPAD.encode(&bytes))
+        Ok(encode_session_id(&bytes))
     }
 
     /// The session a client names.
@@ -159,15 +118,12 @@ impl Platform {
         Ok(LiveSession { record, revision: sealed.revision })
     }
 
-    fn unseal(&self, server: &ServerRecord, presented: &str) -> Option<Sealed> {
-        if presented.len() > MAX_SEALED_CHARS {
-            return None;
-        }
-        let bytes = BASE64URL_NOPAD.decode(presented.as_bytes()).ok()?;
+    fn unseal(&self, server: &ServerRecord, presented: &str) -> Option<SessionClaims> {
+        let bytes = decode_session_id(presented)?;
         let namespace = server.id.to_string();
         let plain =
             self.ring.open_sealed(RingPurpose::SessionSeal, belongs(server, &namespace), &bytes).ok()?;
-        Sealed::from_bytes(&plain)
+        SessionClaims::from_bytes(&plain)
     }
 
     /// Moves the idle expiry, in the store at most once a minute.

@@ -228,6 +228,7 @@ impl Platform {
             body: Bytes::new(),
             request_id: RequestId::new(self.clock.now(), self.random()),
             head_timeout: LONGEST,
+            calls: 1,
             scheduled: Some(Scheduled::Due { cron: cron.to_owned(), at }),
         };
         Ok(self.isolates.call(&permit, &active.target, request).await?.status)

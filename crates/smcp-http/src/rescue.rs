@@ -102,6 +102,10 @@ pub(crate) fn mcp(failure: &McpFailure, id: RequestId) -> Response {
         }
         // An error of a method, as the server itself would answer it.
         Cause::Message { code, message } => json_rpc(StatusCode::OK, message_id, *code, message, None),
+        Cause::Tool { message, revision } => {
+            let body = errors::tool_error_body(message_id, *revision, message);
+            (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
         Cause::UnknownMethod => {
             let code = errors::METHOD_NOT_FOUND;
             json_rpc(StatusCode::NOT_FOUND, message_id, code, "Method not found", None)

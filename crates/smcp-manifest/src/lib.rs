@@ -21,7 +21,7 @@ pub use egress::{
     Injection, Outgoing, PLACEHOLDER, PathError, Scheme,
 };
 pub use lock::{LOCK_FORMAT, LockError, LockedManifest, UNDERSTOOD};
-pub use manifest::{DefinitionsMode, Manifest, SandboxClass};
+pub use manifest::{DefinitionsMode, Manifest, SandboxClass, Validation};
 pub use module::{Module, ModuleKind, ModuleNameError};
 pub use reader::Mistake;
 pub use rules::{

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     bindings::{self, D1Binding, DurableObjectBinding, KvBinding, Names, ObjectsBinding, SecretBindings},
     egress::{BrokenRule, EgressRules},
-    manifest::{DefinitionsMode, SandboxClass},
+    manifest::{DefinitionsMode, SandboxClass, Validation},
     module, rules, triggers,
 };
 
 /// The format of the lock that this build writes and reads.
 pub const LOCK_FORMAT: u32 = 1;
 /// Capabilities that a lock may require of this build.
-pub const UNDERSTOOD: &[&str] = &["d1", "durable_objects", "egress", "kv", "objects", "secrets", "triggers"];
+pub const UNDERSTOOD: &[&str] =
+    &["d1", "durable_objects", "egress", "kv", "objects", "secrets", "triggers", "validate"];
 
 /// How much of a foreign text is shown in an error.
 const SHOWN_CHARS: usize = 64;
@@ -69,6 +70,9 @@ pub struct LockedManifest {
     /// Secrets in the clear.
     #[serde(default, skip_serializing_if = "SecretBindings::is_empty")]
     pub secrets: SecretBindings,
+    /// What is checked of calls.
+    #[serde(default, rename = "validate", skip_serializing_if = "Validation::is_nothing")]
+    pub validation: Validation,
     /// Text bindings of the server's code.
     pub vars: BTreeMap<String, String>,
 }
@@ -151,6 +155,7 @@ impl LockedManifest {
         rule("vars", rules::vars_total(&self.vars))?;
         rule("crons", triggers::crons(self.crons.iter().map(String::as_str)))?;
         rule("crons", ascending(&self.crons))?;
+        rule("validate", self.validation.with(self.definitions).map(drop))?;
         self.validate_bindings()?;
         self.egress.validate().map_err(|BrokenRule { path, rule }| LockError::Rule { path, rule })?;
         let missing = self.uses().into_iter().find(|used| !self.requires.contains(used));
@@ -172,6 +177,7 @@ impl LockedManifest {
             ("objects", self.objects.is_empty()),
             ("secrets", self.secrets.is_empty()),
             ("triggers", self.crons.is_empty()),
+            ("validate", self.validation.is_nothing()),
         ];
         sections.into_iter().filter(|(_, unused)| !unused).map(|(name, _)| name.to_owned()).collect()
     }

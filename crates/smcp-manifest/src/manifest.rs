@@ -30,6 +30,35 @@ pub enum DefinitionsMode {
     Dynamic,
 }
 
+/// What is checked of a call before hosted code hears of it, beyond what MCP demands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validation {
+    /// No more.
+    #[default]
+    Nothing,
+    /// The arguments of tools, against the `inputSchema` that was pinned.
+    Arguments,
+}
+
+impl Validation {
+    /// Whether nothing was asked for.
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+
+    /// Only what is pinned can be checked against.
+    pub(crate) fn with(self, definitions: DefinitionsMode) -> Result<Self, String> {
+        match (self, definitions) {
+            (Self::Arguments, DefinitionsMode::Dynamic) => {
+                Err("needs `definitions = \"pinned\"`: dynamic definitions have no schema to check against"
+                    .to_owned())
+            }
+            (Self::Arguments, DefinitionsMode::Pinned) | (Self::Nothing, _) => Ok(self),
+        }
+    }
+}
+
 /// How tightly the sandbox closes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +94,8 @@ pub struct Manifest {
     pub compatibility_flags: Vec<String>,
     /// Whether definitions are pinned.
     pub definitions: DefinitionsMode,
+    /// What is checked of calls.
+    pub validation: Validation,
     /// Text bindings of the server's code.
     pub vars: BTreeMap<String, String>,
     /// The limits it asks for; the others have their defaults.
@@ -134,6 +165,7 @@ impl Manifest {
             requires: Vec::new(),
             sandbox: self.sandbox,
             secrets: self.secrets.clone(),
+            validation: self.validation,
             vars: self.vars.clone(),
         };
         lock.requires = lock.uses();

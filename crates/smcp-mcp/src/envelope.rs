@@ -6,7 +6,7 @@ use crate::{MessageId, Revision, errors, strict};
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smcp_types::limits::{MAX_BATCH_MESSAGES, MAX_JSON_DEPTH};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 /// Whether a body may be a JSON-RPC batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl EnvelopeError {
 /// −32700 (parse error) for what is no JSON text: wrong grammar, not UTF-8, a byte order mark, bytes after the end,
 /// half a surrogate pair, a number no `f64` holds. −32600 (invalid request) for JSON that is no message: nested too
 /// deep, a key twice in one object at any level, a wrong or missing member, an unwelcome or empty batch, `initialize`
-/// in a batch. A batch is refused whole when one of its messages is: what passes must be checked to the last byte.
+/// in a batch, two requests with one id. A batch is refused whole when one of its messages is: what passes must be checked to the last byte.
 pub fn parse(body: &[u8], batches: Batches) -> Result<Body<'_>, EnvelopeError> {
     let text = std::str::from_utf8(body).map_err(|_| EnvelopeError::not_json("it is not UTF-8"))?;
     let text = trim(text);
@@ -196,7 +196,7 @@ fn batch(text: &str, batches: Batches) -> Result<Body<'_>, EnvelopeError> {
     if parts.is_empty() || parts.len() > MAX_BATCH_MESSAGES {
         return invalid(format!("a batch has 1 to {MAX_BATCH_MESSAGES} messages"));
     }
-    let mut messages = Vec::with_capacity(parts.len());
+    let (mut messages, mut ids) = (Vec::with_capacity(parts.len()), BTreeSet::new());
     for part in parts {
         if !part.get().starts_with('{') {
             return invalid("a batch holds messages, which are JSON objects".to_owned());
@@ -208,6 +208,12 @@ fn batch(text: &str, batches: Batches) -> Result<Body<'_>, EnvelopeError> {
                 "`initialize` stands alone, not in a batch",
                 message.id().cloned(),
             ));
+        }
+        if let MessageKind::Request { id, .. } = &message.kind
+            && !ids.insert(id.clone())
+        {
+            // Nobody could tell whose answer is whose.
+            return invalid("two requests of a batch have the same id".to_owned());
         }
         messages.push(message);
     }

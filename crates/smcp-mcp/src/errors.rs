@@ -1,6 +1,6 @@
 //! Error codes of JSON-RPC and of MCP, and the one way to write an error answer.
 
-use crate::MessageId;
+use crate::{Era, MessageId, Revision};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -60,6 +60,17 @@ pub fn error_body(id: Option<&MessageId>, code: i32, message: &str, data: Option
     serde_json::to_string(&answer).unwrap_or_else(|_| {
         format!(r#"{{"jsonrpc":"2.0","error":{{"code":{INTERNAL_ERROR},"message":"internal error"}}}}"#)
     })
+}
+
+/// The body of an answer that lets the model correct itself: the tool was called, and says what is wrong (2025-11-25 and
+/// 2026-07-28, server/tools, "Error Handling").
+#[must_use]
+pub fn tool_error_body(id: Option<&MessageId>, revision: Revision, message: &str) -> String {
+    let mut result = serde_json::json!({ "content": [{ "type": "text", "text": message }], "isError": true });
+    if revision.era() == Era::Modern {
+        result["resultType"] = "complete".into();
+    }
+    serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ macro_rules! methods {
 
             /// Every method with a name of its own here.
             #[cfg(test)]
-            fn known() -> Vec<Self> {
+            pub(crate) fn known() -> Vec<Self> {
                 vec![$(Self::$variant),*]
             }
         }
@@ -116,17 +116,21 @@ pub enum Subject {
     Resource(String),
 }
 
-/// The parameters do not name what the method is about. To be answered with `CODE`.
+/// The parameters are not those of the method. To be answered with `CODE`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{method}: {rule}")]
 pub struct InvalidParams {
-    method: &'static str,
+    method: String,
     rule: String,
 }
 
 impl InvalidParams {
     /// The JSON-RPC error code to answer with: −32602.
     pub const CODE: i32 = errors::INVALID_PARAMS;
+
+    pub(crate) fn new(method: &Method, rule: String) -> Self {
+        Self { method: method.as_str().to_owned(), rule }
+    }
 }
 
 impl Method {
@@ -186,6 +190,14 @@ impl Method {
         Ok(Some(subject))
     }
 
+    /// The arguments of a `tools/call`, as they stand.
+    ///
+    /// # Errors
+    /// When they stand there a second time in other letters.
+    pub fn arguments<'a>(&self, params: Option<&'a RawValue>) -> Result<Option<&'a RawValue>, InvalidParams> {
+        if *self == Self::ToolsCall { member("tools/call", params, "arguments") } else { Ok(None) }
+    }
+
     /// The URIs a `subscriptions/listen` asks news of (2026-07-28, schema, `SubscriptionFilter`); empty for every
     /// other method.
     ///
@@ -218,8 +230,8 @@ fn reference(params: Option<&RawValue>) -> Result<Subject, InvalidParams> {
     }
 }
 
-fn wrong(method: &'static str, rule: String) -> InvalidParams {
-    InvalidParams { method, rule }
+fn wrong(method: &str, rule: String) -> InvalidParams {
+    InvalidParams { method: method.to_owned(), rule }
 }
 
 fn text(method: &'static str, params: Option<&RawValue>, key: &'static str) -> Result<String, InvalidParams> {

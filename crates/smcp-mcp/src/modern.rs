@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Key in `_meta`: how much the server logs to this request (2026-07-28, basic/index, "`_meta`").
 const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// Server/utilities/logging, "Log Levels".
-const LOG_LEVELS: [&str; 8] =
+pub(crate) const LOG_LEVELS: [&str; 8] =
     ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// Why a request is refused, with HTTP 400.

@@ -38,6 +38,7 @@ pub const CONTROL: MigrationSet = MigrationSet {
         },
         Migration { number: 3, name: "data keys", sql: include_str!("migrations/control-0003.sql") },
         Migration { number: 4, name: "secrets of servers", sql: include_str!("migrations/control-0004.sql") },
+        Migration { number: 5, name: "wishes of sessions", sql: include_str!("migrations/control-0005.sql") },
     ],
 };
 

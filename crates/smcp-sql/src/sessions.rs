@@ -1,7 +1,7 @@
 //! The session store.
 
 use async_trait::async_trait;
-use smcp_core::ports::{SessionRecord, SessionStore, StoreError, StoreResult};
+use smcp_core::ports::{Introduction, SessionRecord, SessionStore, StoreError, StoreResult};
 use smcp_types::{Digest, SessionId, TenantId, UnixMillis};
 
 use crate::{
@@ -48,9 +48,19 @@ impl<S: Sql> SessionStore for ControlStore<S> {
         one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, read)
     }
 
-    async fn initialize(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<String>> {
-        let query = "SELECT initialize FROM sessions WHERE tenant_id = ?1 AND id = ?2";
-        one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, Columns::take)
+    async fn introduction(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<Introduction>> {
+        let query = "SELECT initialize, wishes FROM sessions WHERE tenant_id = ?1 AND id = ?2";
+        one(self.sql.run(Statement::new(query, [tenant.into(), id.into()])).await?, |columns| {
+            Ok(Introduction { initialize: columns.take()?, wishes: columns.take()? })
+        })
+    }
+
+    async fn wish(&self, tenant: TenantId, id: SessionId, seen: &str, now: &str) -> StoreResult<()> {
+        let update = "UPDATE sessions SET wishes = ?4
+                      WHERE tenant_id = ?1 AND id = ?2 AND wishes = ?3 RETURNING id";
+        let parameters = [tenant.into(), id.into(), seen.into(), now.into()];
+        let changed = self.sql.run(Statement::new(update, parameters)).await?;
+        if changed.is_empty() { Err(StoreError::Stale) } else { Ok(()) }
     }
 
     async fn rebind(&self, seen: &SessionRecord, version: Digest, inner: &str) -> StoreResult<()> {

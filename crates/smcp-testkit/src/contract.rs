@@ -9,9 +9,9 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        KeyRecord, KeyStatus, LogLevel, LogLine, LogQuery, LogSource, NewServer, RingKey, RingPurpose,
-        RingState, SecretRecord, SessionRecord, StoreError, TenantRecord, VersionRecord, VersionRef,
-        VersionSummary,
+        Introduction, KeyRecord, KeyStatus, LogLevel, LogLine, LogQuery, LogSource, NewServer, RingKey,
+        RingPurpose, RingState, SecretRecord, SessionRecord, StoreError, TenantRecord, VersionRecord,
+        VersionRef, VersionSummary,
     },
 };
 use smcp_types::{
@@ -186,8 +186,13 @@ async fn sessions(stores: &Stores) {
     assert_eq!(stores.sessions.get(TWO, kept).await, Ok(None));
     stores.sessions.touch(ONE, kept, UnixMillis(40)).await.unwrap();
     assert_eq!(stores.sessions.get(ONE, kept).await, Ok(Some(session(ONE, 1, 40))));
-    assert_eq!(stores.sessions.initialize(ONE, kept).await, Ok(Some("{}".to_owned())));
-    assert_eq!(stores.sessions.initialize(TWO, kept).await, Ok(None));
+    let introduction = |wishes: &str| Introduction { initialize: "{}".to_owned(), wishes: wishes.to_owned() };
+    assert_eq!(stores.sessions.introduction(ONE, kept).await, Ok(Some(introduction(""))));
+    assert_eq!(stores.sessions.introduction(TWO, kept).await, Ok(None));
+    assert_eq!(stores.sessions.wish(TWO, kept, "", "x").await, Err(StoreError::Stale));
+    assert_eq!(stores.sessions.wish(ONE, kept, "", "one").await, Ok(()));
+    assert_eq!(stores.sessions.wish(ONE, kept, "", "two").await, Err(StoreError::Stale));
+    assert_eq!(stores.sessions.introduction(ONE, kept).await, Ok(Some(introduction("one"))));
     let (before, digest) = (session(ONE, 1, 40), Digest::from_bytes([2; 32]));
     stores.sessions.rebind(&before, digest, "new").await.unwrap();
     assert_eq!(stores.sessions.rebind(&before, digest, "late").await, Err(StoreError::Stale));

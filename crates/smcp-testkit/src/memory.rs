@@ -16,10 +16,10 @@ use bytes::Bytes;
 use smcp_core::{
     Stores,
     ports::{
-        Blobs, DataKey, KeyRecord, KeyStatus, KeyStore, LogLine, LogQuery, LogStore, NewServer, Rewrap,
-        RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord, SessionStore,
-        StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef, VersionStore,
-        VersionSummary,
+        Blobs, DataKey, Introduction, KeyRecord, KeyStatus, KeyStore, LogLine, LogQuery, LogStore, NewServer,
+        Rewrap, RingKey, RingState, RingStore, SecretRecord, ServerRecord, ServerStore, SessionRecord,
+        SessionStore, StoreError, StoreResult, TenantRecord, TenantStore, VersionRecord, VersionRef,
+        VersionStore, VersionSummary,
     },
 };
 use smcp_types::{
@@ -43,7 +43,7 @@ pub(crate) struct Tables {
     versions: Vec<VersionRecord>,
     blobs: BTreeMap<(TenantId, String), Bytes>,
     keys: BTreeMap<(TenantId, KeyId), KeyRecord>,
-    sessions: BTreeMap<(TenantId, SessionId), (SessionRecord, String)>,
+    sessions: BTreeMap<(TenantId, SessionId), (SessionRecord, Introduction)>,
     pub(crate) streams: streams::Streams,
     ring: BTreeMap<RingKeyId, RingKey>,
     master: Option<MasterKeyId>,
@@ -296,7 +296,8 @@ impl KeyStore for MemoryStores {
 #[async_trait]
 impl SessionStore for MemoryStores {
     async fn create(&self, session: &SessionRecord, initialize: &str) -> StoreResult<()> {
-        let row = (session.clone(), initialize.to_owned());
+        let introduction = Introduction { initialize: initialize.to_owned(), wishes: String::new() };
+        let row = (session.clone(), introduction);
         self.lock().sessions.insert((session.tenant, session.id), row);
         Ok(())
     }
@@ -305,8 +306,16 @@ impl SessionStore for MemoryStores {
         Ok(self.lock().sessions.get(&(tenant, id)).map(|(session, _)| session.clone()))
     }
 
-    async fn initialize(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<String>> {
-        Ok(self.lock().sessions.get(&(tenant, id)).map(|(_, initialize)| initialize.clone()))
+    async fn introduction(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<Introduction>> {
+        Ok(self.lock().sessions.get(&(tenant, id)).map(|(_, introduction)| introduction.clone()))
+    }
+
+    async fn wish(&self, tenant: TenantId, id: SessionId, seen: &str, now: &str) -> StoreResult<()> {
+        let mut tables = self.lock();
+        let found = tables.sessions.get_mut(&(tenant, id)).map(|(_, introduction)| introduction);
+        let introduction = found.filter(|found| found.wishes == seen).ok_or(StoreError::Stale)?;
+        now.clone_into(&mut introduction.wishes);
+        Ok(())
     }
 
     async fn rebind(&self, seen: &SessionRecord, version: Digest, inner: &str) -> StoreResult<()> {

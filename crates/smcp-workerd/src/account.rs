@@ -41,11 +41,11 @@ impl Account {
         Self { meter, book: Mutex::new(Book { sums, ..Book::default() }) }
     }
 
-    /// A call is about to be sent.
-    pub(crate) fn begin(&self) -> Charge {
+    /// An exchange is about to be sent; the requests of a batch count one by one and pay as one.
+    pub(crate) fn begin(&self, calls: u32) -> Charge {
         let mut book = self.book();
         book.settle(self.meter.cpu().ok());
-        book.begin()
+        book.begin(calls)
     }
 
     /// A call has ended, well or not.
@@ -92,11 +92,11 @@ impl Book {
         }
     }
 
-    fn begin(&mut self) -> Charge {
+    fn begin(&mut self, calls: u32) -> Charge {
         self.alone = self.in_flight == 0;
         self.in_flight += 1;
         self.begun += self.each;
-        self.sums.calls += 1;
+        self.sums.calls += u64::from(calls);
         Charge(self.each)
     }
 
@@ -149,7 +149,7 @@ mod tests {
         let mut book = Book::default();
         for (cpu, calls) in [(10, 1), (35, 2_u32)] {
             book.settle(Some(ms(cpu)));
-            let charge = book.begin();
+            let charge = book.begin(1);
             book.settle(Some(ms(cpu + 20)));
             assert_eq!(sums(&book).0, u128::from(calls) * 20, "what is owed so far shows");
             book.end(charge);
@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn calls_at_the_same_time_pay_in_equal_parts() {
         let mut book = Book::default();
-        let one = book.begin();
+        let one = book.begin(1);
         book.settle(Some(ms(10)));
-        let two = book.begin();
+        let two = book.begin(1);
         book.settle(Some(ms(30)));
         book.end(one);
         assert_eq!(sums(&book), (0, 30, 0), "who was not alone all along is labelled so");
@@ -171,7 +171,7 @@ mod tests {
         book.end(two);
         book.settle(Some(ms(36)));
         assert_eq!(sums(&book), (0, 35, 1));
-        let three = book.begin();
+        let three = book.begin(1);
         book.settle(Some(ms(40)));
         book.end(three);
         assert_eq!(sums(&book), (4, 35, 1));
@@ -181,7 +181,7 @@ mod tests {
     fn a_clock_that_cannot_be_read_charges_nothing() {
         let mut book = Book::default();
         book.settle(Some(ms(5)));
-        let charge = book.begin();
+        let charge = book.begin(1);
         book.settle(None);
         book.settle(Some(ms(4)));
         book.end(charge);
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn the_end_of_a_process_is_paid_by_what_it_cut_off() {
         let mut book = Book::default();
-        let charge = book.begin();
+        let charge = book.begin(1);
         book.settle(Some(ms(30_000)));
         book.sums = book.total();
         book.closed = true;

@@ -13,6 +13,7 @@ use super::{
     Conversation, McpBody, McpFailure, McpResponse,
     answer::{self, Form},
     legacy_answer, relay,
+    wishes::Wish,
 };
 use crate::{
     Platform,
@@ -36,6 +37,8 @@ pub(super) struct Call {
     pub(super) owner: Owner,
     /// Set for an `initialize`: whose session it begins.
     pub(super) begins: Option<Arc<VerifiedCaller>>,
+    /// What it asks of its session.
+    pub(super) wishes: Vec<Wish>,
 }
 
 impl Platform {
@@ -55,15 +58,19 @@ impl Platform {
         let limit = call.request.head_timeout;
         let most = Most::of(self, &call.talk);
         let initialize = call.begins.is_some().then(|| call.request.body.clone());
-        let to = (&*call.permit, &call.talk.active.target);
+        let to = (&call.permit, &call.talk.active.target);
         let response = self.call_in_session(to, call.talk.session.as_ref(), call.request).await?;
         let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(started));
         let form = answer::form(&response)?;
         let mut headers = answer::passed_back(&response.headers, form);
         let status = response.status;
+        if let (Some(session), false, StatusCode::OK) = (&call.talk.session, call.wishes.is_empty(), status) {
+            self.note_wishes(&session.record, &call.wishes).await?;
+        }
         if let (Some(caller), Some(initialize), true) = (&call.begins, initialize, status == StatusCode::OK) {
             let inner = response.headers.get("mcp-session-id").cloned();
             let whole = self.read_first_answer(response, form, (left, most)).await?;
+            legacy_answer::judge_first(form, &call.waiting, &whole.raw)?;
             if let Some(inner) = inner {
                 let sealed = self.bind_session(caller, &call.talk, &inner, &initialize, &whole).await?;
                 headers.insert("mcp-session-id", HeaderValue::from_str(&sealed).map_err(Error::internal)?);
@@ -89,7 +96,7 @@ impl Platform {
     /// done nothing yet.
     async fn call_in_session(
         self: &Arc<Self>,
-        (permit, target): (&Permit<UseServer>, &Target),
+        (permit, target): (&Arc<Permit<UseServer>>, &Target),
         session: Option<&LiveSession>,
         request: HostedRequest,
     ) -> Result<HostedResponse> {

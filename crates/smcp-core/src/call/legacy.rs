@@ -14,6 +14,7 @@ use super::{
     McpBody, McpResponse, answer,
     answer::Form,
     exchange::{Call, Most},
+    legacy_answer,
     relay::{self, answered_ids},
 };
 use crate::{
@@ -189,6 +190,7 @@ impl Carried {
 
     /// Notes what an event says to us; what is left of it is the client's.
     fn note(&mut self, event: sse::Event) -> Option<sse::Event> {
+        let event = legacy_answer::judged(event, self.revision, &self.waiting, self.request.request_id);
         let (hosted, retry) = &mut self.hosted;
         *hosted = event.id.filter(|id| !id.is_empty()).or(hosted.take());
         *retry = event.retry.or(*retry);

@@ -1,7 +1,9 @@
 //! Checking the messages of a request: the permission each one needs, and what it may carry upstream.
 
 use http::HeaderMap;
-use smcp_mcp::{Body, Era, Message, MessageId, MessageKind, Method, Subject, errors};
+use smcp_mcp::{
+    Body, Era, InvalidParams, Message, MessageId, MessageKind, Method, Revision, Subject, errors, rounds,
+};
 use smcp_policy::Action;
 
 use super::{Cause, Conversation, McpFailure};
@@ -78,23 +80,55 @@ impl Platform {
         let Some(name) = message.method() else { return Ok(()) };
         let method = Method::of(name);
         checked.begins_session |= method == Method::Initialize;
-        let subject = method
-            .subject(message.params())
-            .map_err(|error| Cause::Message { code: errors::INVALID_PARAMS, message: error.to_string() })?;
+        let invalid = |error: InvalidParams| invalid(message, &error);
+        let subject = method.subject(message.params()).map_err(invalid)?;
+        method.check_params(talk.revision, message.params()).map_err(invalid)?;
         let name = subject.as_ref().map(subject_name);
         self.authority
             .authorize_use(&ctx.caller, &talk.server, action_of(&method, subject.as_ref()), name)
             .map_err(Cause::Platform)?;
-        for uri in method
-            .listened_resources(message.params())
-            .map_err(|error| Cause::Message { code: errors::INVALID_PARAMS, message: error.to_string() })?
-        {
+        for uri in method.listened_resources(message.params()).map_err(invalid)? {
             self.authority
                 .authorize_use(&ctx.caller, &talk.server, Action::ReadResource, Some(&uri))
                 .map_err(Cause::Platform)?;
         }
-        pinned(talk, subject.as_ref())
+        pinned(talk, subject.as_ref())?;
+        arguments(talk, message, (&method, name))
     }
+}
+
+/// The refusal of wrong parameters. What is no request has no answer: there the status says it (Streamable HTTP,
+/// "Sending Messages").
+fn invalid(message: &Message<'_>, error: &InvalidParams) -> Cause {
+    let (code, text) = (errors::INVALID_PARAMS, error.to_string());
+    match requested(message) {
+        Some(_) => Cause::Message { code, message: text },
+        None => Cause::Envelope { code, message: text },
+    }
+}
+
+/// The arguments of a call against the schema of its tool, where the manifest asks for it. Since 2025-11-25 the answer is
+/// the tool's own, so that the model can correct itself (server/tools, "Error Handling").
+fn arguments(
+    talk: &Conversation,
+    message: &Message<'_>,
+    (method, name): (&Method, Option<&str>),
+) -> Result<(), Cause> {
+    let (Method::ToolsCall, Some(tool)) = (method, name) else { return Ok(()) };
+    // A later round is of the version that asked, which has checked these very arguments: its state says so, or is refused.
+    let is_later_round = matches!(rounds::brought_state(message.params()), Ok(Some(_)));
+    if talk.revision.era() == Era::Modern && is_later_round && requested(message).is_some() {
+        return Ok(());
+    }
+    let Some(schemas) = talk.active.schemas().map_err(Cause::Platform)? else { return Ok(()) };
+    let given = method.arguments(message.params()).map_err(|error| invalid(message, &error))?;
+    let Err(why) = schemas.check(tool, given) else { return Ok(()) };
+    let message_text = format!("invalid arguments: {why}");
+    // A call that asked for a task would wait for one.
+    if talk.revision >= Revision::V2025_11_25 && !smcp_mcp::asks_for_task(message) {
+        return Err(Cause::Tool { message: message_text, revision: talk.revision });
+    }
+    Err(Cause::Message { code: errors::INVALID_PARAMS, message: message_text })
 }
 
 fn subject_name(subject: &Subject) -> &str {

@@ -1,15 +1,14 @@
 //! Beginning a session again with hosted code that does not know it: a process that was started anew, or another version.
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use smcp_mcp::Revision;
 use smcp_types::{Error, Result};
 
-use super::{Conversation, answer, exchange::Most};
+use super::{Conversation, answer, exchange::Most, wishes::Wishes};
 use crate::{
     Platform,
     authority::{Permit, UseServer},
-    ports::{HostedRequest, SessionRecord, StoreError, Target},
+    ports::{HostedRequest, Introduction, SessionRecord, StoreError, Target},
     session::{self, LiveSession},
 };
 
@@ -47,8 +46,8 @@ impl Platform {
     ) -> Result<SessionRecord> {
         let record = &session.record;
         let gone = || Error::NotFound("session");
-        let stored = self.stores.sessions.initialize(record.tenant, record.id).await?.ok_or_else(gone)?;
-        let inner = match self.introduce((permit, target), like, stored.into(), session.revision).await? {
+        let told = self.stores.sessions.introduction(record.tenant, record.id).await?.ok_or_else(gone)?;
+        let inner = match self.introduce((permit, target), like, told, session.revision).await? {
             Some(inner) => inner,
             None => {
                 self.end_session(record).await?;
@@ -68,17 +67,17 @@ impl Platform {
         }
     }
 
-    /// `initialize`, then `notifications/initialized`: the server's own session id, empty if it gives none, or `None` if it does
+    /// `initialize`, then `notifications/initialized`, then what the client has asked for since: the server's own session id, empty if it gives none, or `None` if it does
     /// not agree on the revision.
     async fn introduce(
         &self,
         (permit, target): (&Permit<UseServer>, &Target),
         like: &HostedRequest,
-        initialize: Bytes,
+        told: Introduction,
         revision: Revision,
     ) -> Result<Option<String>> {
         let mut request = like.clone();
-        (request.method, request.body) = (Method::POST, initialize);
+        (request.method, request.body) = (Method::POST, told.initialize.into());
         for name in ["mcp-session-id", "mcp-protocol-version"] {
             request.headers.remove(name);
         }
@@ -106,7 +105,13 @@ impl Platform {
             second.headers.insert(name, HeaderValue::from_str(value).map_err(Error::internal)?);
         }
         session::name_inner(&mut second.headers, &inner)?;
-        self.isolates.call(permit, target, second).await?;
+        self.isolates.call(permit, target, second.clone()).await?;
+        for message in Wishes::read(&told.wishes).messages() {
+            let wish = HostedRequest { body: message.into(), ..second.clone() };
+            if let Err(error) = self.isolates.call(permit, target, wish).await {
+                tracing::debug!(%error, "a session was begun again without a wish of its client");
+            }
+        }
         Ok(Some(inner))
     }
 }

@@ -64,6 +64,8 @@ pub struct HostedRequest {
     pub request_id: RequestId,
     /// Longest wait for the response head, waking included.
     pub head_timeout: Duration,
+    /// How many calls it is: the requests of a batch count one by one.
+    pub calls: u32,
     /// Set when it is no request of a client's but about times: the scheduled handler answers it.
     pub scheduled: Option<Scheduled>,
 }

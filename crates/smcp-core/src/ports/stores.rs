@@ -146,8 +146,10 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn create(&self, session: &SessionRecord, initialize: &str) -> StoreResult<()>;
     /// One session, whether it has expired or not.
     async fn get(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<SessionRecord>>;
-    /// The `initialize` it was begun with.
-    async fn initialize(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<String>>;
+    /// What a hosted server is told that begins it again.
+    async fn introduction(&self, tenant: TenantId, id: SessionId) -> StoreResult<Option<Introduction>>;
+    /// Replaces its wishes; `Stale` when they are not what was `seen` any more.
+    async fn wish(&self, tenant: TenantId, id: SessionId, seen: &str, now: &str) -> StoreResult<()>;
     /// From now on it is held by another version, or under another id of the hosted server's; `Stale` when it is not what
     /// was `seen` any more.
     async fn rebind(&self, seen: &SessionRecord, version: Digest, inner: &str) -> StoreResult<()>;
@@ -157,6 +159,15 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn delete(&self, tenant: TenantId, id: SessionId) -> StoreResult<()>;
     /// Deletes sessions that have been idle too long, at most `limit`; returns how many.
     async fn sweep(&self, now: UnixMillis, limit: u32) -> StoreResult<u64>;
+}
+
+/// What a hosted server is told that begins a session again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Introduction {
+    /// The client's `initialize`, as it came.
+    pub initialize: String,
+    /// What the client has asked for since, in a form that the store does not read; empty at first.
+    pub wishes: String,
 }
 
 /// The key ring.

@@ -63,6 +63,31 @@ fn a_later_release_is_refused_by_what_it_needs() {
 }
 
 #[test]
+fn what_is_checked_of_calls_must_be_understood() {
+    let mut lock = good();
+    lock["validate"] = json!("arguments");
+    lock["definitions"] = json!("pinned");
+    assert!(matches!(read(&lock), Err(LockError::Rule { path, .. }) if path == "requires"));
+    lock["requires"] = json!(["validate"]);
+    let read_back = read(&lock).unwrap();
+    assert_eq!(read_back.validation, crate::Validation::Arguments);
+    assert!(
+        serde_json::to_string(&read_back)
+            .unwrap()
+            .contains(r#""requires":["validate"],"validate":"arguments","vars""#)
+    );
+    lock["definitions"] = json!("dynamic");
+    assert!(matches!(read(&lock), Err(LockError::Rule { path, .. }) if path == "validate"));
+    lock["validate"] = json!("results");
+    assert!(matches!(read(&lock), Err(LockError::Shape(_))));
+    lock["validate"] = json!("nothing");
+    assert!(
+        !serde_json::to_string(&read(&lock).unwrap()).unwrap().contains("nothing"),
+        "as in locks before it"
+    );
+}
+
+#[test]
 fn hostile_values_are_refused() {
     for (path, value) in [
         ("name", json!("platform")),

@@ -4,7 +4,7 @@ use smcp_types::{Limit, LimitSet, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
-use super::{DefinitionsMode, Manifest, SandboxClass, outgoing, sections::Sections};
+use super::{DefinitionsMode, Manifest, SandboxClass, Validation, outgoing, sections::Sections};
 use crate::{
     bindings::Names,
     egress::EgressRules,
@@ -20,7 +20,7 @@ const READY: [&str; 2] = [".js", ".mjs"];
 /// Endings that have to be bundled first.
 const TYPED: [&str; 3] = [".ts", ".tsx", ".mts"];
 
-const ROOT_KEYS: [&str; 18] = [
+const ROOT_KEYS: [&str; 19] = [
     "manifest",
     "name",
     "main",
@@ -29,6 +29,7 @@ const ROOT_KEYS: [&str; 18] = [
     "compatibility_date",
     "compatibility_flags",
     "definitions",
+    "validate",
     "vars",
     "limits",
     "sandbox",
@@ -52,6 +53,7 @@ pub(super) struct Draft<'a> {
     compatibility_date: Option<Option<String>>,
     compatibility_flags: Vec<String>,
     definitions: DefinitionsMode,
+    validation: Option<(Item<'a>, Validation)>,
     vars: BTreeMap<String, String>,
     limits: LimitSet,
     sandbox: SandboxClass,
@@ -83,6 +85,7 @@ impl<'a> Draft<'a> {
             "compatibility_date" => self.compatibility_date = Some(text(reader, rules::compatibility_date)),
             "compatibility_flags" => self.compatibility_flags = flags(reader, item),
             "definitions" => self.definitions = definitions(reader, item).unwrap_or_default(),
+            "validate" => self.validation = validation(reader, item).map(|asked| (item, asked)),
             "vars" => {
                 self.vars = reader.table(item).map_or_else(BTreeMap::new, |table| vars(reader, item, table))
             }
@@ -132,6 +135,8 @@ impl<'a> Draft<'a> {
             }
             Some(_) | None => {}
         }
+        let validation =
+            self.validation.and_then(|(item, asked)| reader.keep(item, asked.with(self.definitions)));
         Some(Manifest {
             name,
             main,
@@ -140,6 +145,7 @@ impl<'a> Draft<'a> {
             compatibility_date: self.compatibility_date??,
             compatibility_flags: self.compatibility_flags,
             definitions: self.definitions,
+            validation: validation.unwrap_or_default(),
             vars: self.vars,
             limits: self.limits,
             sandbox: self.sandbox,
@@ -227,12 +233,28 @@ fn definitions(reader: &mut Reader<'_>, item: Item<'_>) -> Option<DefinitionsMod
     }
 }
 
+fn validation(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Validation> {
+    match reader.string(item)? {
+        "arguments" => Some(Validation::Arguments),
+        "nothing" => Some(Validation::Nothing),
+        _ => {
+            reader.wrong(item, "must be \"arguments\" or \"nothing\"");
+            None
+        }
+    }
+}
+
 fn vars(reader: &mut Reader<'_>, section: Item<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
     let mut vars = BTreeMap::new();
     for item in Reader::items("vars", table) {
         if item.key == "sandbox" {
             let words =
                 "is a variable where it stands, and would harden nothing: put it above the first section";
+            reader.wrong(item, words);
+        }
+        if item.key == "validate" {
+            let words =
+                "is a variable where it stands, and would check nothing: put it above the first section";
             reader.wrong(item, words);
         }
         let named = reader.keep(item, rules::var_name(item.key)).is_some();

@@ -165,6 +165,15 @@ fn single_mistakes() {
             "[vars]\nsandbox = \"hardened\"",
             "line 6: `vars.sandbox` is a variable where it stands, and would harden nothing: put it above the first section",
         ),
+        ("validate = \"results\"", "line 5: `validate` must be \"arguments\" or \"nothing\""),
+        (
+            "validate = \"arguments\"\ndefinitions = \"dynamic\"",
+            "line 5: `validate` needs `definitions = \"pinned\"`: dynamic definitions have no schema to check against",
+        ),
+        (
+            "[vars]\nvalidate = \"arguments\"",
+            "line 6: `vars.validate` is a variable where it stands, and would check nothing: put it above the first section",
+        ),
         ("sandbox = \"hard\"", "line 5: `sandbox` must be \"standard\" or \"hardened\""),
         ("Endpoint = \"/x\"", "line 5: unknown key `Endpoint`; did you mean `endpoint`?"),
         (
@@ -173,7 +182,7 @@ fn single_mistakes() {
         ),
         (
             "\"a b\" = 1",
-            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets, triggers",
+            "line 5: unknown key `\"a b\"`; known here: manifest, name, main, bundle, endpoint, compatibility_date, compatibility_flags, definitions, validate, vars, limits, sandbox, egress, kv, objects, d1, durable_objects, secrets, triggers",
         ),
     ] {
         assert_eq!(mistakes(&format!("{MINIMAL}{line}\n")), [mistake], "{line}");

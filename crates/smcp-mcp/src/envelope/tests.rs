@@ -170,7 +170,8 @@ fn nesting_has_one_bound_for_the_whole_body() {
 #[test]
 fn batches_are_for_one_revision_and_hold_messages() {
     const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    let batch = |count: usize| format!("[{}]", vec![PING; count].join(" , "));
+    let pings = |count: usize| (1..=count).map(|id| PING.replace('1', &id.to_string())).collect::<Vec<_>>();
+    let batch = |count: usize| format!("[{}]", pings(count).join(" , "));
     for (body, batches, why) in [
         (batch(2), Batches::from(Revision::V2025_06_18), "no batches"),
         ("[]".to_owned(), Batches::Refused, "no batches"),
@@ -178,6 +179,7 @@ fn batches_are_for_one_revision_and_hold_messages() {
         (batch(MAX_BATCH_MESSAGES + 1), Batches::Allowed, "1 to 100"),
         (format!("[{PING},[{PING}]]"), Batches::Allowed, "JSON objects"),
         (format!("[{PING},1]"), Batches::Allowed, "JSON objects"),
+        (format!("[{PING},{PING}]"), Batches::Allowed, "the same id"),
         (format!("[{PING},{{\"jsonrpc\":\"2.0\"}}]"), Batches::Allowed, "`method`"),
         (batch(2).replace("\"ping\"}]", r#""initialize"}]"#), Batches::Allowed, "stands alone"),
         (batch(2).replace("\"ping\"}]", r#""initi\u0061lize"}]"#), Batches::Allowed, "stands alone"),
@@ -192,7 +194,7 @@ fn batches_are_for_one_revision_and_hold_messages() {
             panic!("{body}");
         };
         assert_eq!(messages.len(), count);
-        assert!(messages.iter().all(|message| message.raw == PING));
+        assert_eq!(messages.iter().map(|message| message.raw).collect::<Vec<_>>(), pings(count));
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     call::Keep,
+    desk::Takes,
     shared::{Ready, Shared, State},
     words::refusal,
 };
@@ -20,7 +21,7 @@ use crate::account::Charge;
 pub(super) struct Waiter {
     version: VersionRef,
     server: Slug,
-    traffic: Traffic,
+    takes: Takes,
     answer: oneshot::Sender<Result<Ticket>>,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Ticket {
     shared: Arc<Shared>,
     version: VersionRef,
     generation: Generation,
-    traffic: Traffic,
+    takes: Takes,
     /// As the fleet sees it: a stream is a call until its answer has begun.
     held_as: Traffic,
     /// None for a stream: who only listens asks for nothing.
@@ -39,14 +40,14 @@ pub(super) struct Ticket {
 
 impl Keep for Ticket {
     fn answered(&mut self) {
-        if self.traffic == Traffic::Stream && self.held_as == Traffic::Call {
+        if self.takes.traffic == Traffic::Stream && self.held_as == Traffic::Call {
             self.held_as = Traffic::Stream;
             self.shared.listens(&self.version, self.generation);
         }
     }
 
     fn only_listens(&self) -> bool {
-        self.traffic == Traffic::Stream
+        self.takes.traffic == Traffic::Stream
     }
 }
 
@@ -55,8 +56,8 @@ impl Drop for Ticket {
         if let Some(charge) = self.charge.take() {
             self.ready.account.end(charge);
         }
-        let Self { version, generation, traffic, held_as, .. } = *self;
-        self.shared.left(&version, traffic, Event::CallFinished { generation, traffic: held_as });
+        let Self { version, generation, takes, held_as, .. } = *self;
+        self.shared.left(&version, takes, Event::CallFinished { generation, traffic: held_as });
     }
 }
 
@@ -72,7 +73,7 @@ pub(super) enum Admitted {
 impl Shared {
     /// A ticket for a call, at once if the version is ready, else when it is. A caller that stops waiting must say so
     /// with `give_up`.
-    pub(super) fn admit(self: &Arc<Self>, target: &Target, traffic: Traffic) -> Result<Admitted> {
+    pub(super) fn admit(self: &Arc<Self>, target: &Target, takes: Takes) -> Result<Admitted> {
         let version = &target.version;
         let mut state = self.lock();
         let now = self.now();
@@ -82,9 +83,9 @@ impl Shared {
         }
         let desk = state.desk(target);
         desk.target = target.clone();
-        desk.enter(traffic).inspect_err(|_| state.tidy(version))?;
+        desk.enter(takes).inspect_err(|_| state.tidy(version))?;
         if let Admission::Ready(generation) = admission
-            && let Some(ticket) = self.ticket(&state, (version, generation), traffic)
+            && let Some(ticket) = self.ticket(&state, (version, generation), takes)
         {
             state.fleet.observe(now, version, Event::CallStarted { generation, traffic: Traffic::Call });
             return Ok(Admitted::Now(ticket));
@@ -96,7 +97,7 @@ impl Shared {
         state.next_waiter += 1;
         state
             .waiters
-            .insert(id, Waiter { version: *version, server: target.manifest.name.clone(), traffic, answer });
+            .insert(id, Waiter { version: *version, server: target.manifest.name.clone(), takes, answer });
         drop(state);
         self.changed.notify_one();
         Ok(Admitted::Later { id, promise })
@@ -109,11 +110,11 @@ impl Shared {
         let mut answers = Vec::new();
         for id in ids {
             let Some(waiter) = state.waiters.get(&id) else { continue };
-            let (version, server, traffic) = (waiter.version, waiter.server.clone(), waiter.traffic);
+            let (version, server, takes) = (waiter.version, waiter.server.clone(), waiter.takes);
             let answer = match state.fleet.admission(now, &version) {
                 Admission::Wait => continue,
                 Admission::Ready(generation) => {
-                    let Some(ticket) = self.ticket(state, (&version, generation), traffic) else { continue };
+                    let Some(ticket) = self.ticket(state, (&version, generation), takes) else { continue };
                     state.fleet.observe(
                         now,
                         &version,
@@ -123,7 +124,7 @@ impl Shared {
                 }
                 Admission::Denied(denied) => {
                     state.fleet.observe(now, &version, Event::CallGaveUp);
-                    state.leave(&version, traffic);
+                    state.leave(&version, takes);
                     Err(refusal(denied, true, &server))
                 }
             };
@@ -138,23 +139,23 @@ impl Shared {
         self: &Arc<Self>,
         state: &State,
         (version, generation): (&VersionRef, Generation),
-        traffic: Traffic,
+        takes: Takes,
     ) -> Option<Ticket> {
         let running = state.running.get(version).filter(|running| running.generation == generation)?;
         let ready = running.ready.clone()?;
-        let charge = (traffic == Traffic::Call).then(|| ready.account.begin());
-        if traffic == Traffic::Call {
-            ready.workload.budgets.call();
+        let charge = (takes.traffic == Traffic::Call).then(|| ready.account.begin(takes.calls));
+        if takes.traffic == Traffic::Call {
+            (0..takes.calls).for_each(|_| ready.workload.budgets.call());
         }
         let (shared, version, held_as) = (Arc::clone(self), *version, Traffic::Call);
-        Some(Ticket { shared, version, generation, traffic, held_as, charge, ready })
+        Some(Ticket { shared, version, generation, takes, held_as, charge, ready })
     }
 
     /// A waiting call has gone.
     pub(super) fn give_up(self: &Arc<Self>, id: u64) {
         let removed = self.lock().waiters.remove(&id);
         if let Some(waiter) = removed {
-            self.left(&waiter.version, waiter.traffic, Event::CallGaveUp);
+            self.left(&waiter.version, waiter.takes, Event::CallGaveUp);
         }
     }
 
@@ -169,9 +170,9 @@ impl Shared {
     }
 
     /// A call is over in one way or another.
-    fn left(self: &Arc<Self>, version: &VersionRef, traffic: Traffic, event: Event) {
+    fn left(self: &Arc<Self>, version: &VersionRef, takes: Takes, event: Event) {
         let mut state = self.lock();
-        state.leave(version, traffic);
+        state.leave(version, takes);
         let changed = state.fleet.observe(self.now(), version, event);
         state.tidy(version);
         self.after(state, changed);

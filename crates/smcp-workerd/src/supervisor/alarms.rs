@@ -8,7 +8,7 @@ use smcp_core::{
 };
 use smcp_types::{ServerId, TenantId, UnixMillis};
 
-use super::{call, shared::Shared};
+use super::{call, desk::Takes, shared::Shared};
 use crate::state::Claim;
 
 /// When it is tried again to start a process for an alarm, if it has not come to that.
@@ -145,7 +145,7 @@ impl Shared {
 
 /// Sees to it that a process is there, as a call does.
 async fn demand(shared: Arc<Shared>, target: Target) {
-    if let Err(error) = call::admit(&shared, &target, Traffic::Call).await {
+    if let Err(error) = call::admit(&shared, &target, Takes { traffic: Traffic::Call, calls: 1 }).await {
         let version = &target.version;
         tracing::warn!(tenant.id = %version.tenant, server.id = %version.server, %error, "an alarm has to wait");
     }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::{
     admission::{Admitted, Ticket},
+    desk::Takes,
     shared::{Ready, Shared},
 };
 use crate::{
@@ -49,8 +50,10 @@ pub(crate) fn timed_out(after: Duration) -> Error {
 
 async fn attempts(shared: &Arc<Shared>, target: &Target, request: &HostedRequest) -> Result<HostedResponse> {
     let traffic = if opens_stream(request) { Traffic::Stream } else { Traffic::Call };
+    let calls = if traffic == Traffic::Call { request.calls } else { 1 };
+    let takes = Takes { traffic, calls };
     for _ in 0..MAX_TRIES {
-        let ticket = admit(shared, target, traffic).await?;
+        let ticket = admit(shared, target, takes).await?;
         let mut ready = ticket.ready.clone();
         match exchange(&mut ready, &*shared.host.clock, request, ticket).await {
             Ok(response) => return Ok(response),
@@ -182,8 +185,8 @@ fn stream_body<K: Keep>(
 }
 
 /// Waits for a ticket; says so if the caller stops waiting.
-pub(super) async fn admit(shared: &Arc<Shared>, target: &Target, traffic: Traffic) -> Result<Ticket> {
-    let (id, promise) = match shared.admit(target, traffic)? {
+pub(super) async fn admit(shared: &Arc<Shared>, target: &Target, takes: Takes) -> Result<Ticket> {
+    let (id, promise) = match shared.admit(target, takes)? {
         Admitted::Now(ticket) => return Ok(ticket),
         Admitted::Later { id, promise } => (id, promise),
     };

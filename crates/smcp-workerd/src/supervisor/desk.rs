@@ -10,6 +10,13 @@ use crate::log_budget::LogBudget;
 /// When it is worth asking again for what is refused because too many ask.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What one exchange takes: a stream, or as many calls as it has requests in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Takes {
+    pub(super) traffic: Traffic,
+    pub(super) calls: u32,
+}
+
 /// One version's desk.
 pub(super) struct Desk {
     /// As its latest call says; holds from the next start on.
@@ -25,7 +32,7 @@ impl Desk {
     }
 
     /// Lets a call or a stream in, waiting ones counted, unless there are as many as may be.
-    pub(super) fn enter(&mut self, traffic: Traffic) -> Result<()> {
+    pub(super) fn enter(&mut self, Takes { traffic, calls }: Takes) -> Result<()> {
         let limits = &self.target.limits;
         let (count, most, limit, what) = match traffic {
             Traffic::Call => {
@@ -33,21 +40,25 @@ impl Desk {
             }
             Traffic::Stream => (&mut self.streams, limits.open_streams, Limit::OpenStreams, "streams open"),
         };
-        if *count >= most {
+        if calls > most {
+            let message = format!("it is {calls} at once, and the server may have {most} {what} ({limit})");
+            return Err(Error::Limited { message, retry_after: RETRY_AFTER });
+        }
+        if count.saturating_add(calls) > most {
             let message = format!("the server has as many {what} as it may, {most} ({limit})");
             return Err(Error::Limited { message, retry_after: RETRY_AFTER });
         }
-        *count += 1;
+        *count += calls;
         Ok(())
     }
 
     /// It is over.
-    pub(super) fn leave(&mut self, traffic: Traffic) {
+    pub(super) fn leave(&mut self, Takes { traffic, calls }: Takes) {
         let count = match traffic {
             Traffic::Call => &mut self.calls,
             Traffic::Stream => &mut self.streams,
         };
-        *count = count.saturating_sub(1);
+        *count = count.saturating_sub(calls);
     }
 
     pub(super) fn is_empty(&self) -> bool {

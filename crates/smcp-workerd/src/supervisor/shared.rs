@@ -7,7 +7,7 @@ use std::{
 };
 
 use smcp_core::{
-    fleet::{Event, Fleet, Generation, Traffic},
+    fleet::{Event, Fleet, Generation},
     ports::{HostedState, LogLevel, LogLine, LogSink, Target, VersionRef, Workload},
 };
 use smcp_types::{Result, ServerId, TenantId};
@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     admission::Waiter,
     alarms::Alarm,
-    desk::Desk,
+    desk::{Desk, Takes},
     ledger::{Books, Ledger, Run},
     words::{hosted_state, stopping},
 };
@@ -232,9 +232,9 @@ impl State {
     }
 
     /// A call has left, or stopped waiting.
-    pub(super) fn leave(&mut self, version: &VersionRef, traffic: Traffic) {
+    pub(super) fn leave(&mut self, version: &VersionRef, takes: Takes) {
         if let Some(desk) = self.desks.get_mut(version) {
-            desk.leave(traffic);
+            desk.leave(takes);
         }
     }
 

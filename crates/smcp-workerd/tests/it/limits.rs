@@ -179,6 +179,31 @@ async fn calls_and_streams_are_as_many_as_they_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_counts_by_its_requests() {
+    let stage = Stage::new(settings()).await;
+    let version = stage.add(1, OFFENDER);
+    stage.limit(&version, |limits| limits.concurrent_calls = 3);
+    let batch = |path: &str, calls: u32| stage.send(&version, HostedRequest { calls, ..call(path) });
+    let refused = async {
+        stage.lines.wait("hangs", 1).await;
+        for (calls, told) in [
+            (2, "the server has as many calls in flight as it may, 3 (limits.concurrent_calls)"),
+            (4, "it is 4 at once, and the server may have 3 calls in flight (limits.concurrent_calls)"),
+        ] {
+            let Err(Error::Limited { message, .. }) = batch("/", calls).await else { panic!("refused") };
+            assert_eq!(message, told);
+        }
+        assert_eq!(read(batch("/", 1).await.unwrap()).await.unwrap(), "fine");
+    };
+    tokio::select! {
+        answer = batch("/hang", 2) => panic!("{}", answer.is_ok()),
+        done = tokio::time::timeout(PATIENCE, refused) => done.unwrap(),
+    }
+    assert_eq!(read(batch("/", 3).await.unwrap()).await.unwrap(), "fine");
+    assert_eq!(stage.supervisor.server(version.tenant, version.server).calls, 6, "2, 1 and 3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_kept_as_far_as_its_budget_goes() {
     let stage = Stage::new(fleet::Settings { idle_after: Duration::from_millis(100), ..settings() }).await;
     let version = stage.add(1, OFFENDER);

@@ -350,6 +350,7 @@ pub(crate) fn request(path: &str) -> HostedRequest {
         body: Bytes::new(),
         request_id: RequestId::from_bytes([7; 16]),
         head_timeout: PATIENCE,
+        calls: 1,
         scheduled: None,
     }
 }

@@ -136,6 +136,7 @@ async fn a_time_that_has_come_reaches_the_scheduled_handler_and_no_client_can_sa
       scheduled(controller) { console.log(`rang too ${controller.cron} ${this.env.GREETING}`); } }"#;
     let none = r#"export default { fetch() { return new Response("fetch"); } };"#;
     let due = |cron: &str| HostedRequest {
+        calls: 1,
         scheduled: Some(Scheduled::Due { cron: cron.to_owned(), at: UnixMillis(60_000) }),
         ..request("/mcp")
     };

@@ -78,6 +78,6 @@ pub(super) fn services(storage: &Arc<Storage>, d1: D1Service, outbound: Arc<dyn 
         objects: Arc::new(ObjectsService::new(stores)),
         d1: Arc::new(d1),
         outbound,
-        offered: &["egress", "kv", "objects", "d1", "durable_objects", "secrets", "triggers"],
+        offered: &["egress", "kv", "objects", "d1", "durable_objects", "secrets", "triggers", "validate"],
     }
 }

@@ -26,10 +26,11 @@ use crate::{
     },
     ports::{HostedBody, HostedRequest, HostedState, Target},
     session::LiveSession,
+    timeout::within,
 };
 
-/// Longest wait for a server to say whether it has such a stream.
-const OPENED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a request waits for a server to say whether it has such a stream.
+const OPENED_WITHIN: Duration = Duration::from_secs(1);
 /// One that is opened and ends again and again is opened only so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Bytes that a server may say unasked at once, and how many a second after that: they are stored, whoever listens.
@@ -86,7 +87,7 @@ impl Upstream {
     }
 
     /// Whether it has to be opened, by whoever asks.
-    fn opens(&self, now: Duration, version: Digest, inner: &str) -> Option<Opening<'_>> {
+    fn opens(&self, now: Duration, version: Digest, inner: &str) -> bool {
         let mut state = self.lock();
         state.used = now;
         let opens = match &state.phase {
@@ -96,55 +97,74 @@ impl Upstream {
             Phase::Open { of: (digest, session), .. } => (*digest, session.as_str()) != (version, inner),
             Phase::Refused(digest) => *digest != version,
         };
-        if !opens {
-            return None;
+        if opens {
+            state.phase = Phase::Opening;
         }
-        state.phase = Phase::Opening;
-        Some(Opening { upstream: self, to: Phase::Closed { not_before: now.saturating_add(AGAIN_AFTER) } })
+        opens
     }
 }
 
 /// What comes of opening it, when this is dropped.
-struct Opening<'a> {
-    upstream: &'a Upstream,
+struct Opening {
+    standing: Arc<Standing>,
     to: Phase,
 }
 
-impl Drop for Opening<'_> {
+impl Drop for Opening {
     fn drop(&mut self) {
-        self.upstream.lock().phase = std::mem::take(&mut self.to);
+        self.standing.upstream.lock().phase = std::mem::take(&mut self.to);
     }
 }
 
 impl Platform {
-    /// Opens the session's stream from its server, if somebody listens to the session, or may soon, and it is not open.
-    /// Nothing is lost for the caller's request when that fails.
+    /// Opens the session's stream from its server, if somebody listens to the session, or may soon, and it is not open. The
+    /// caller's own request waits for that for a moment, so that nothing is said before; whether it comes to be or not.
     pub(in crate::call) async fn hear(
         self: &Arc<Self>,
         session: &LiveSession,
-        (permit, target): (&Permit<UseServer>, &Target),
+        (permit, target): (&Arc<Permit<UseServer>>, &Target),
         like: &HostedRequest,
     ) {
         let Some(standing) = self.standings.get(&session.record.id) else { return };
-        let (version, now) = (target.version.digest, self.clock.monotonic());
-        let inner = like.headers.get("mcp-session-id");
-        let inner_text = inner.and_then(|inner| inner.to_str().ok()).unwrap_or_default();
-        let Some(mut opening) = standing.upstream.opens(now, version, inner_text) else { return };
-        let request = standing.request(like);
-        match self.isolates.call(permit, target, request).await {
+        let inner =
+            like.headers.get("mcp-session-id").and_then(|inner| inner.to_str().ok()).unwrap_or_default();
+        if !standing.upstream.opens(self.clock.monotonic(), target.version.digest, inner) {
+            return;
+        }
+        let (done, opened) = oneshot::channel::<()>();
+        let (platform, permit, target) = (Arc::clone(self), Arc::clone(permit), target.clone());
+        let (request, inner) = (standing.request(like), inner.to_owned());
+        self.tasks.detach(Box::pin(async move {
+            platform.open_upstream(standing, (permit, target), (request, inner)).await;
+            drop(done);
+        }));
+        // An error is what dropping the sender gives.
+        within(&*self.clock, OPENED_WITHIN, opened).await;
+    }
+
+    async fn open_upstream(
+        self: &Arc<Self>,
+        standing: Arc<Standing>,
+        (permit, target): (Arc<Permit<UseServer>>, Target),
+        (request, inner): (HostedRequest, String),
+    ) {
+        let again = Phase::Closed { not_before: self.clock.monotonic().saturating_add(AGAIN_AFTER) };
+        let mut opening = Opening { standing: Arc::clone(&standing), to: again };
+        let version = target.version.digest;
+        match self.isolates.call(&permit, &target, request).await {
             Ok(response)
                 if response.status == StatusCode::OK && answer::form(&response) == Ok(Form::Events) =>
             {
                 let (close, closed) = oneshot::channel();
-                opening.to = Phase::Open { of: (version, inner_text.to_owned()), _close: close };
+                opening.to = Phase::Open { of: (version, inner), _close: close };
                 drop(opening);
-                let most = Most::of_target(self, target);
-                let heard = Arc::clone(self).listen_to(Arc::clone(&standing), response.body, (most, closed));
+                let most = Most::of_target(self, &target);
+                let heard = Arc::clone(self).listen_to(standing, response.body, (most, closed));
                 self.tasks.detach(Box::pin(heard));
             }
             // It does not know the session any more: whoever asked is told, and begins it again.
             Ok(response) if response.status == StatusCode::NOT_FOUND => opening.to = Phase::New,
-            Ok(_) => opening.to = Phase::Refused(version),
+            Ok(_) | Err(Error::TimedOut(_)) => opening.to = Phase::Refused(version),
             Err(Error::Limited { .. }) => self.give_way(&standing),
             Err(error) => tracing::debug!(%error, "a server's stream was not opened"),
         }
@@ -236,7 +256,6 @@ impl Standing {
     fn request(&self, like: &HostedRequest) -> HostedRequest {
         let mut request = like.clone();
         (request.method, request.body) = (Method::GET, Bytes::new());
-        request.head_timeout = request.head_timeout.min(OPENED_WITHIN);
         request.headers.remove(header::CONTENT_TYPE);
         request.headers.remove("last-event-id");
         // Tried once: an id that it does not like keeps nobody from hearing it.

@@ -116,6 +116,7 @@ async fn released_steps_do_not_change() {
     control 2 39bd7ea3ccb8c5db
     control 3 0d3b12d262f8884f
     control 4 e39b9e5a653bfb17
+    control 5 4ae3a7cea223af69
     data 1 fd724bf149050e56
     events 1 cc238638584d9301
     events 2 df88a2090eab1ede

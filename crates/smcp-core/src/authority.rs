@@ -194,6 +194,13 @@ impl Authority {
         )
     }
 
+    /// Decides about a server that nobody has, and tells nobody.
+    pub(crate) fn look_at_nothing(&self, caller: &VerifiedCaller) {
+        let nothing = Target::Server(TenantId::from_bytes([0; 16]), ServerId::from_bytes([0; 16]));
+        std::hint::black_box(self.allows(caller, Action::ViewServer, nothing));
+        std::hint::black_box(self.allows(caller, Action::ViewServer, nothing));
+    }
+
     fn allows(&self, caller: &VerifiedCaller, action: Action, target: Target<'_>) -> bool {
         let subject = Subject {
             id: caller.principal(),

@@ -228,7 +228,11 @@ impl Platform {
 
     /// The server a path names, with its tenant's slug, if the caller may know of it.
     async fn called_server(&self, ctx: &Ctx, tenant: &str, server: &str) -> Result<(Slug, ServerRecord)> {
-        let missing = || Error::NotFound("server");
+        // What is not there takes the time of what may not be seen.
+        let missing = || {
+            self.authority.look_at_nothing(&ctx.caller);
+            Error::NotFound("server")
+        };
         let tenant = self.tenant_by_slug(tenant).await?.ok_or_else(missing)?;
         let server = self.server_by_slug(tenant.id, server).await?.ok_or_else(missing)?;
         self.authority.authorize::<ViewServer>(&ctx.caller, On::Server(&server))?;

@@ -23,7 +23,7 @@ const IDLE_LIFE: Duration = Duration::from_secs(3600);
 /// The idle expiry in the store is true to this.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// Largest `initialize` that begins a session: it is stored as long as the session lives.
-const MAX_INITIALIZE_BYTES: usize = 64 << 10;
+const MAX_INITIALIZE_BYTES: usize = 16 << 10;
 
 /// A session that a client has proved to hold.
 #[derive(Clone, Debug)]

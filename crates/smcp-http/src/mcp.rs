@@ -91,7 +91,9 @@ async fn call(
             Verb::Send(answer::read(app, &parts.headers, body, MAX_MCP_BODY_BYTES).await?)
         }
         Method::DELETE => Verb::End,
-        // Nothing but GET (and HEAD, as GET) is left: the route takes no other method.
+        // It would take what is meant for a listener.
+        Method::HEAD => return Err(Refused::Http(StatusCode::METHOD_NOT_ALLOWED, "a stream has no HEAD")),
+        // Nothing but GET is left: the route takes no other method.
         _ => {
             if !accepts(&parts.headers, "text/event-stream") {
                 return Err(Refused::Http(

@@ -16,7 +16,7 @@ use axum::{
 use bytes::Bytes;
 use futures_channel::mpsc;
 use futures_util::{FutureExt as _, StreamExt as _, stream, stream::BoxStream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use smcp_core::{
     Ctx,
     call::{McpBody, McpRequest, Verb},
@@ -30,7 +30,7 @@ use crate::{App, answer, caller, extract::Path, mcp::Unending, rescue};
 /// Streams that one caller may have open.
 const MAX_PER_CALLER: usize = 100;
 /// Messages that wait to be looked at.
-const WAITING: usize = 16;
+const WAITING: usize = 15;
 /// Messages that are answered at the same time.
 const AT_ONCE: usize = 32;
 /// Largest answer of ours that is put on a stream.
@@ -46,7 +46,8 @@ type Answers = BoxStream<'static, Result<Bytes>>;
 struct Talk {
     caller: String,
     place: (String, String),
-    answers: mpsc::Sender<Answers>,
+    /// The one sender: each clone would have a place of its own beyond the bound.
+    answers: Arc<Mutex<mpsc::Sender<Answers>>>,
     session: Arc<Mutex<Option<HeaderValue>>>,
 }
 
@@ -105,6 +106,9 @@ async fn listen(
     Path((tenant, server)): Path<(String, String)>,
     request: Request,
 ) -> Response {
+    if request.method() == Method::HEAD {
+        return answer::no_such_method(request).await;
+    }
     let (parts, _) = request.into_parts();
     let id = caller::request_id(&parts);
     match begin(&app, (tenant, server), &parts).await {
@@ -127,6 +131,7 @@ async fn begin(app: &App, (tenant, server): (String, String), parts: &http::requ
     let first = format!("event: endpoint\ndata: /t/{tenant}/{server}/messages?session_id={name}\n\n");
     let (answers, incoming) = mpsc::channel(WAITING);
     let caller = ctx.caller.principal().to_owned();
+    let answers = Arc::new(Mutex::new(answers));
     let talk = Talk { caller, place: (tenant, server), answers, session: Arc::default() };
     let open = app.talks.add(&name, talk)?;
     let all = stream::once(async move { Ok(Bytes::from(first)) })
@@ -171,7 +176,8 @@ async fn take(app: &App, place: (String, String), mut parts: http::request::Part
     let (tenant, server) = place;
     let request = McpRequest { tenant, server, verb: Verb::Send(body), headers: parts.headers };
     let answers = answered(app.clone(), ctx, request, Arc::clone(&talk.session)).flatten_stream().boxed();
-    talk.answers.clone().try_send(answers).map_err(|_| {
+    let mut waiting = talk.answers.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.try_send(answers).map_err(|_| {
         Error::Unavailable(Refusal::new("too many messages wait on this stream").hint("read what it says"))
     })
 }

@@ -41,6 +41,16 @@ pub(super) fn passed_on(client: &HeaderMap, era: Era) -> HeaderMap {
         .collect()
 }
 
+/// Takes away what would mirror the body.
+pub(super) fn remove_mirrors(headers: &mut HeaderMap) {
+    let mirrors =
+        |name: &str| matches!(name, "mcp-method" | "mcp-name") || name.starts_with(PARAMETER_PREFIX);
+    let names: Vec<_> = headers.keys().filter(|name| mirrors(name.as_str())).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// Messages that may be sent.
 pub(super) struct Checked {
     /// Proof that every one of them may be.

@@ -122,9 +122,13 @@ impl Platform {
                 self.back_to(talk, version).await.map_err(|error| failed(Cause::Platform(error)))?;
             }
         }
-        let request = self
+        let mut request = self
             .hosted_request(ctx, talk, &with_trace(headers, &meta), http::Method::POST, sent)
             .map_err(|error| failed(Cause::Platform(error)))?;
+        if asked.is_none() {
+            // Nothing was compared with a notification's.
+            super::message::remove_mirrors(&mut request.headers);
+        }
         // What is asked next is bound to the version that is asked now.
         let asked = asked.map(|asked| asked.of_version(talk.active.digest()));
         let is_listen = method == Method::SubscriptionsListen;

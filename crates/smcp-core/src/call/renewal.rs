@@ -1,5 +1,7 @@
 //! Beginning a session again with hosted code that does not know it: a process that was started anew, or another version.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, StatusCode, header};
 use smcp_mcp::Revision;
 use smcp_types::{Error, Result};
@@ -12,6 +14,8 @@ use crate::{
     session::{self, LiveSession},
 };
 
+/// How long a server is waited for that is told what a client wants of its session; then it is told the next.
+const WISH_HEARD_WITHIN: Duration = Duration::from_millis(500);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
@@ -107,7 +111,8 @@ impl Platform {
         session::name_inner(&mut second.headers, &inner)?;
         self.isolates.call(permit, target, second.clone()).await?;
         for message in Wishes::read(&told.wishes).messages() {
-            let wish = HostedRequest { body: message.into(), ..second.clone() };
+            let head_timeout = second.head_timeout.min(WISH_HEARD_WITHIN);
+            let wish = HostedRequest { body: message.into(), head_timeout, ..second.clone() };
             if let Err(error) = self.isolates.call(permit, target, wish).await {
                 tracing::debug!(%error, "a session was begun again without a wish of its client");
             }

@@ -187,14 +187,13 @@ impl Standing {
     }
 
     /// Whether somebody listens.
-    fn is_read(&self) -> bool {
-        // Somebody writes or comes at this moment.
-        self.streams.try_lock().is_none_or(|open| open.iter().any(|open| open.writer.is_read()))
+    async fn is_read(&self) -> bool {
+        self.streams.lock().await.iter().any(|open| open.writer.is_read())
     }
 
     /// Whether nobody has listened for a while.
-    fn is_left(&self) -> bool {
-        if self.is_read() {
+    async fn is_left(&self) -> bool {
+        if self.is_read().await {
             self.unread.store(0, Ordering::Relaxed);
             return false;
         }
@@ -225,7 +224,7 @@ impl Platform {
     /// that somebody listens to are in use.
     pub(crate) async fn sweep_standings(&self) -> Result<()> {
         for standing in self.standings.all(|_| true) {
-            if standing.is_left() {
+            if standing.is_left().await {
                 self.standings.end(&standing.session);
                 continue;
             }

@@ -70,6 +70,8 @@ impl Live {
         (state.attached, state.closing) = (true, false);
         state.clear();
         wake(&mut state.reads);
+        // Whoever waited for the one before waits for this one, which has taken nothing yet.
+        wake(&mut state.writes);
         Attached { live: Arc::clone(self), reader: state.reader, last: state.last }
     }
 

@@ -13,8 +13,8 @@ use crate::{
     ports::{HostedBody, StreamEvent, StreamRecord},
 };
 
-/// Events read from the log at once.
-const PAGE: u32 = 32;
+/// Events read from the log at once: each may be large, and whoever reads may take none of them.
+const PAGE: u32 = 1;
 
 /// A reader of one stream.
 pub(crate) struct Reader {

@@ -36,6 +36,10 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Bytes that a server may say unasked at once, and how many a second after that: they are stored, whoever listens.
 const BURST: f64 = 1_048_576.0;
 const PER_SECOND: f64 = 65_536.0;
+/// What an event weighs beside its bytes: a row.
+const EVENT_WEIGHT: usize = 512;
+/// How many times as much it weighs when nobody listens.
+const UNHEARD: usize = 8;
 
 /// Whether there is one.
 #[derive(Default)]
@@ -218,8 +222,10 @@ impl Platform {
                 Either::Right(_) => return,
             };
             standing.room().await;
+            let mut weight = chunk.len();
             let heard = decoder_push(&mut decoder, &chunk).and_then(|events| {
                 most.hold(decoder.held())?;
+                weight += EVENT_WEIGHT * events.len();
                 standing.judged(events)
             });
             match heard {
@@ -230,7 +236,10 @@ impl Platform {
                     break;
                 }
             }
-            self.slow_down(&mut allowed, chunk.len()).await;
+            if !standing.is_read().await {
+                weight *= UNHEARD;
+            }
+            self.slow_down(&mut allowed, weight).await;
         }
         standing.upstream.close(opened.saturating_add(AGAIN_AFTER));
     }

@@ -18,6 +18,8 @@ use tokio::{
     sync::Notify,
 };
 
+/// A client that takes nothing for so long is let go.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
 /// What a client may send after its request before it is let go: nothing of it is read.
 const MAX_IGNORED_BYTES: usize = 64 << 10;
 
@@ -74,7 +76,11 @@ pub(super) async fn send(mut stream: TcpStream, answer: Response, clock: &dyn Cl
                 let mut framed = format!("{:x}\r\n", chunk.len()).into_bytes();
                 framed.extend_from_slice(&chunk);
                 framed.extend_from_slice(b"\r\n");
-                writing.write_all(&framed).await?;
+                let late = || io::Error::from(io::ErrorKind::TimedOut);
+                tokio::select! {
+                    written = writing.write_all(&framed) => written?,
+                    () = clock.sleep(STUCK_AFTER) => return Err(late()),
+                }
             }
         }
         writing.write_all(b"0\r\n\r\n").await?;

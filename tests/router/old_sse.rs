@@ -101,3 +101,28 @@ async fn a_stream_is_its_callers_alone() {
     assert_eq!((nobody.status().as_u16(), world.isolates.seen().len()), (401, before));
     assert_eq!(post(&world, &world.user, &path, &initialize()).await, 202);
 }
+
+/// What waits on a stream that nobody reads has a bound.
+#[tokio::test]
+async fn messages_do_not_pile_up_on_a_stream_that_is_not_read() {
+    let world = world().await;
+    let (body, path) = open(&world, &world.user).await;
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(post(&world, &world.user, &path, &call_add()).await);
+    }
+    assert_eq!((statuses[0], statuses[15], statuses[16], statuses[19]), (202, 202, 503, 503));
+    drop(body);
+}
+
+#[tokio::test]
+async fn a_stream_has_no_head() {
+    let world = world().await;
+    let bearer = format!("Bearer {}", world.user);
+    for path in ["/t/home/srv/sse", "/t/home/srv/mcp"] {
+        let headers = [("authorization", bearer.as_str()), ("accept", "text/event-stream")];
+        let answer = world.open(Method::HEAD, path, &headers, "").await;
+        assert_eq!(answer.status().as_u16(), 405, "{path}");
+    }
+    assert!(world.isolates.seen().is_empty());
+}

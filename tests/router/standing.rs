@@ -430,3 +430,19 @@ async fn a_stream_that_does_not_open_is_not_waited_for() {
     assert_eq!(first.await, 200);
     assert_eq!(hosted.send(&id, call_add()).await, 200, "it is still being opened, and nobody waits for it");
 }
+
+/// A server that talks and talks is no client that listens.
+#[tokio::test]
+async fn what_nobody_hears_is_not_listened_to_for_long() {
+    let hosted = Hosted::new("2025-06-18").await;
+    hosted.session("2025-06-18").await;
+    for _ in 0..2 {
+        for n in 0..10 {
+            hosted.say(0, &news(n));
+        }
+        settle().await;
+        hosted.world.platform.sweep().await.unwrap();
+    }
+    settle().await;
+    assert!(hosted.feeds.lock().unwrap()[0].unbounded_send(Ok(Bytes::new())).is_err());
+}
